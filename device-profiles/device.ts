@@ -1,0 +1,78 @@
+import * as z from "zod/mini";
+import { type FormatName, formatNames } from "../runtime/model/stages.ts";
+
+/** What a device is, how low its precision goes, and what it may spend. Loaded from JSON; see README.md of this folder. */
+export interface DeviceProfile {
+  readonly kind: "device";
+  readonly name: string;
+  readonly description: string;
+  /** For each number or group of numbers (a dotted path), where it comes from. Every number is covered. */
+  readonly sources: Readonly<Record<string, string>>;
+  readonly cpu: { readonly architecture: string; readonly cores: number; readonly clockMhz: number };
+  readonly memory: {
+    /** Fitted on the board. */
+    readonly totalBytes: number;
+    /** What the weights of one prepared model may take. */
+    readonly weightBytes: number;
+    /** What the activations of one inference may take. */
+    readonly arenaBytes: number;
+  };
+  readonly quantization: QuantizationPolicy;
+  readonly surrogate: { readonly rank: number };
+  readonly calibration: { readonly samples: number; readonly maxSeconds: number; readonly maxBytes: number };
+  readonly drift: DriftPolicy;
+}
+
+export interface QuantizationPolicy {
+  readonly weights: FormatName;
+  /** Weights that share a scale, along the input axis; for formats with blocks. */
+  readonly blockLength: number;
+  /** The most sensitive layers keep their own format. */
+  readonly firstLayer: FormatName;
+  readonly lastLayer: FormatName;
+  readonly depthwise: FormatName;
+}
+
+export interface DriftPolicy {
+  /** How often the probes run through the live path. */
+  readonly checkSeconds: number;
+  /** Below this agreement with the float answers, in per cent, a recalibration starts. */
+  readonly recalibrateBelowPct: number;
+  /** At or above this the device counts as healthy again. */
+  readonly healthyAbovePct: number;
+}
+
+const format = z.enum(formatNames);
+const bytes = z.int().check(z.positive());
+const percent = z.number().check(z.minimum(0), z.maximum(100));
+
+export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
+  kind: z.literal("device"),
+  name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,63}$/)),
+  description: z.string(),
+  sources: z.record(z.string(), z.string()),
+  cpu: z.strictObject({
+    architecture: z.string(),
+    cores: z.int().check(z.positive()),
+    clockMhz: z.number().check(z.positive()),
+  }),
+  memory: z.strictObject({ totalBytes: bytes, weightBytes: bytes, arenaBytes: bytes }),
+  quantization: z.strictObject({
+    weights: format,
+    blockLength: z.int().check(z.minimum(8), z.maximum(256)),
+    firstLayer: format,
+    lastLayer: format,
+    depthwise: z.literal("int8"),
+  }),
+  surrogate: z.strictObject({ rank: z.int().check(z.minimum(0), z.maximum(64)) }),
+  calibration: z.strictObject({
+    samples: z.int().check(z.minimum(1), z.maximum(4096)),
+    maxSeconds: z.number().check(z.positive()),
+    maxBytes: bytes,
+  }),
+  drift: z.strictObject({
+    checkSeconds: z.number().check(z.positive()),
+    recalibrateBelowPct: percent,
+    healthyAbovePct: percent,
+  }),
+});

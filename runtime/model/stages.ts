@@ -1,0 +1,84 @@
+import type { Graph } from "./graph.ts";
+
+/**
+ * A model changes type as it gets closer to running, so a step can't be skipped or done twice:
+ *
+ *   bytes --import--> FloatModel --quantize--> QuantizedModel --polarize--> PolarizedModel --compile--> Plan
+ *
+ * The first three are portable; a polarized model is what a device stores (file.ts). A Plan belongs to one process.
+ */
+export interface FloatModel {
+  readonly stage: "float";
+  readonly source: { readonly format: "onnx" | "tflite"; readonly version: number };
+  readonly graph: Graph;
+  /** For every layer of the graph, by name. */
+  readonly weights: ReadonlyMap<string, FloatWeights>;
+}
+
+export interface FloatWeights {
+  /** rows x columns, row-major (see Weighted in graph.ts). */
+  readonly weights: Float32Array;
+  /** One per column. */
+  readonly bias: Float32Array;
+}
+
+export interface QuantizedModel {
+  readonly stage: "quantized";
+  readonly graph: Graph;
+  /** How each value of the graph is stored in eight bits: real = scale * (code - zeroPoint). */
+  readonly ranges: ReadonlyMap<string, Affine>;
+  readonly layers: ReadonlyMap<string, QuantizedLayer>;
+}
+
+export interface PolarizedModel {
+  readonly stage: "polarized";
+  readonly graph: Graph;
+  readonly ranges: ReadonlyMap<string, Affine>;
+  readonly layers: ReadonlyMap<string, PolarizedLayer>;
+}
+
+export interface Affine {
+  readonly scale: number;
+  /** 0 .. 255; the code of the real zero. */
+  readonly zeroPoint: number;
+}
+
+export const formatNames = ["int8", "nf4"] as const;
+export type FormatName = (typeof formatNames)[number];
+
+export interface QuantizedLayer {
+  readonly format: FormatName;
+  readonly matrix: QuantizedMatrix;
+  /** One per column, real units. */
+  readonly bias: Float32Array;
+}
+
+/**
+ * Weights as the kernels multiply them: w[row, column] = scales[row / blockLength | 0, column] * codes[row, column].
+ * int8 has one block per column (blockLength >= rows); nf4 and other code books have small blocks.
+ */
+export interface QuantizedMatrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** rows x columns, row-major, in -127 .. 127. */
+  readonly codes: Int8Array;
+  /** ceil(rows / blockLength) x columns. */
+  readonly scales: Float32Array;
+  readonly blockLength: number;
+}
+
+/** A quantized layer and what repairs it: y = gain * (x Wq) + bias + (x A) B. */
+export interface PolarizedLayer extends QuantizedLayer {
+  /** Per column, on the main path only; all ones where nothing had to be corrected. */
+  readonly gain: Float32Array;
+  readonly surrogate: LowRank | undefined;
+  /** Where the main path was computed when the correction was fitted. */
+  readonly unit: "digital" | "accelerator";
+}
+
+/** The high-precision low-rank path: y += (x A) B, with A rows x rank and B rank x columns, both row-major f32. */
+export interface LowRank {
+  readonly rank: number;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+}

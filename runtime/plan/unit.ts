@@ -1,0 +1,29 @@
+/**
+ * Where the matrix product of a layer is done. The plan owns this interface; the firmware bridge implements it
+ * with tiles of an analog accelerator, and the plan itself falls back to its own kernels.
+ */
+export interface MatmulUnit {
+  readonly name: string;
+  /** Layers that are programmed and usable now. A layer not listed is computed digitally. */
+  readonly layers: ReadonlySet<string>;
+  /**
+   * For each of `count` input vectors of unsigned 8-bit codes (row-major, count x rows) the product with the
+   * layer's weights: count x columns, sum over rows of code * weight, in weight units. Neither zero point,
+   * activation scale, bias nor correction are applied.
+   * @throws Failure `bridge/...` when the accelerator cannot answer; the caller falls back to digital.
+   */
+  multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array>;
+}
+
+/** What a unit needs to know of a layer before it can hold it. */
+export interface UnitLayer {
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+  /** rows x columns, row-major, float. The unit chooses its own levels. */
+  readonly weights: Float32Array;
+  /** Typical input vectors (codes), count x rows, to set the range of the converters from. */
+  readonly typicalInputs: Uint8Array;
+  /** Output positions per inference: how many vectors one inference sends. */
+  readonly positions: number;
+}
