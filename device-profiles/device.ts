@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
-import { type FormatName, formatNames } from "../runtime/model/stages.ts";
+import { formatNames } from "../runtime/model/stages.ts";
+import type { QuantizationPolicy } from "../runtime/quantize/quantize.ts";
 
 /** What a device is, how low its precision goes, and what it may spend. Loaded from JSON; see README.md of this folder. */
 export interface DeviceProfile {
@@ -21,16 +22,6 @@ export interface DeviceProfile {
   readonly surrogate: { readonly rank: number };
   readonly calibration: { readonly samples: number; readonly maxSeconds: number; readonly maxBytes: number };
   readonly drift: DriftPolicy;
-}
-
-export interface QuantizationPolicy {
-  readonly weights: FormatName;
-  /** Weights that share a scale, along the input axis; for formats with blocks. */
-  readonly blockLength: number;
-  /** The most sensitive layers keep their own format. */
-  readonly firstLayer: FormatName;
-  readonly lastLayer: FormatName;
-  readonly depthwise: FormatName;
 }
 
 export interface DriftPolicy {

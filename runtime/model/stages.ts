@@ -35,6 +35,8 @@ export interface PolarizedModel {
   readonly graph: Graph;
   readonly ranges: ReadonlyMap<string, Affine>;
   readonly layers: ReadonlyMap<string, PolarizedLayer>;
+  /** The very device that the accelerator corrections belong to: they are worthless on another one. */
+  readonly accelerator: { readonly uid: string } | undefined;
 }
 
 export interface Affine {
@@ -67,13 +69,20 @@ export interface QuantizedMatrix {
   readonly blockLength: number;
 }
 
-/** A quantized layer and what repairs it: y = gain * (x Wq) + bias + (x A) B. */
-export interface PolarizedLayer extends QuantizedLayer {
-  /** Per column, on the main path only; all ones where nothing had to be corrected. */
+/** A quantized layer and what repairs it, fitted once for each place where its main path can be computed. */
+export interface PolarizedLayer {
+  readonly format: FormatName;
+  readonly matrix: QuantizedMatrix;
+  readonly digital: Correction;
+  /** Only for layers that an accelerator held when the model was calibrated on it. */
+  readonly accelerator: Correction | undefined;
+}
+
+/** y = gain * (x Wq) + bias + (x A) B, gain and bias per column. */
+export interface Correction {
   readonly gain: Float32Array;
+  readonly bias: Float32Array;
   readonly surrogate: LowRank | undefined;
-  /** Where the main path was computed when the correction was fitted. */
-  readonly unit: "digital" | "accelerator";
 }
 
 /** The high-precision low-rank path: y += (x A) B, with A rows x rank and B rank x columns, both row-major f32. */

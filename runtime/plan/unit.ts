@@ -4,6 +4,8 @@
  */
 export interface MatmulUnit {
   readonly name: string;
+  /** Of the very device that computes: corrections fitted on one are worthless on another. */
+  readonly uid: string;
   /** Layers that are programmed and usable now. A layer not listed is computed digitally. */
   readonly layers: ReadonlySet<string>;
   /**
@@ -13,6 +15,8 @@ export interface MatmulUnit {
    * @throws Failure `bridge/...` when the accelerator cannot answer; the caller falls back to digital.
    */
   multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array>;
+  /** The weights that the unit believes to hold for a layer, rows x columns: the known part of its error. */
+  nominal(layer: string): Promise<Float32Array>;
 }
 
 /** What a unit needs to know of a layer before it can hold it. */
@@ -26,4 +30,10 @@ export interface UnitLayer {
   readonly typicalInputs: Uint8Array;
   /** Output positions per inference: how many vectors one inference sends. */
   readonly positions: number;
+}
+
+/** An accelerator that can be given layers. */
+export interface Accelerator {
+  /** Programs the layers that benefit most and fit; which ones is in the unit's `layers`. */
+  place(layers: readonly UnitLayer[]): Promise<MatmulUnit>;
 }

@@ -1,0 +1,146 @@
+import { entry } from "../base/entry.ts";
+import type { LoadKernels } from "../kernels/kernels.ts";
+import { isLayer, isMatmul, type Layer } from "../model/graph.ts";
+import type { Correction, FloatModel, PolarizedLayer, PolarizedModel, QuantizedModel } from "../model/stages.ts";
+import type { MatmulUnit } from "../plan/unit.ts";
+import { dequantizeMatrix } from "../quantize/format.ts";
+import { observeDepthwise, observeMatmul, vectorsOf } from "./observe.ts";
+import { Replay } from "./replay.ts";
+import { correctChannels, correctKnown, correctUnknown } from "./surrogate.ts";
+
+/**
+ * Neural Precision Polarization on the device (after arXiv 2411.05845): the main path stays at very low precision,
+ * digital or analog, and a low-rank path at high precision gives back what that costs. Closed form, layer by layer in
+ * the order of the graph, each layer fitted on the inputs that it will really get after the corrected layers before it
+ * and towards what the float model says: bias first (and gain, where the main path is analog or depthwise), then the
+ * low rank. A few unlabeled samples are enough.
+ */
+export interface Calibration {
+  readonly float: FloatModel;
+  /** Values of the float model on the samples: the input and every node, by name. */
+  readonly observed: ReadonlyMap<string, Float32Array>;
+  readonly samples: number;
+  /** Of the surrogate paths; 0 corrects gain and bias only. */
+  readonly rank: number;
+  readonly kernels: LoadKernels;
+  /** Called before each layer. */
+  readonly onLayer?: ((layer: string, done: number, of: number) => void) | undefined;
+}
+
+/** Corrects every layer for its digital main path. */
+export function polarize(model: QuantizedModel, calibration: Calibration): PolarizedModel {
+  const replay = replayOf(model, calibration);
+  const layers = new Map<string, PolarizedLayer>();
+  const count = model.graph.nodes.filter(isLayer).length;
+  for (const node of model.graph.nodes) {
+    if (isLayer(node)) {
+      calibration.onLayer?.(node.name, layers.size, count);
+      const { format, matrix } = entry(model.layers, node.name);
+      const digital = correctDigital(node, dequantizeMatrix(matrix), calibration, replay);
+      layers.set(node.name, { format, matrix, digital, accelerator: undefined });
+    }
+    replay.advance(node, layers.get(node.name));
+  }
+  return { stage: "polarized", graph: model.graph, ranges: model.ranges, layers, accelerator: undefined };
+}
+
+/** The model as quantized, nothing corrected: what polarize is measured against. */
+export function uncorrected(model: QuantizedModel): PolarizedModel {
+  const layers = [...model.layers].map(([name, { format, matrix, bias }]): [string, PolarizedLayer] => {
+    const gain = new Float32Array(bias.length).fill(1);
+    return [name, { format, matrix, digital: { gain, bias, surrogate: undefined }, accelerator: undefined }];
+  });
+  return {
+    stage: "polarized",
+    graph: model.graph,
+    ranges: model.ranges,
+    layers: new Map(layers),
+    accelerator: undefined,
+  };
+}
+
+/**
+ * Corrects the layers that `unit` holds for the products that it really answers. The digital corrections stay as they
+ * are, for layers that the unit does not hold and for when it fails.
+ * @throws Failure bridge/... when the unit stops answering; nothing has changed then
+ */
+export async function polarizeAccelerator(
+  model: PolarizedModel,
+  calibration: Calibration,
+  unit: MatmulUnit,
+): Promise<PolarizedModel> {
+  const replay = replayOf(model, calibration);
+  const layers = new Map(model.layers);
+  let done = 0;
+  for (const node of model.graph.nodes) {
+    if (!isMatmul(node) || !unit.layers.has(node.name)) {
+      replay.advance(node, layers.get(node.name));
+      continue;
+    }
+    calibration.onLayer?.(node.name, done++, unit.layers.size);
+    const { vectors, count } = vectorsOf(node, model.graph, replay);
+    const products = await unit.multiply(node.name, vectors, count);
+    const accelerator = correctAnalog(node, products, await unit.nominal(node.name), calibration, replay);
+    layers.set(node.name, { ...entry(layers, node.name), accelerator });
+    replay.advanceWith(node, accelerator, vectors, products);
+  }
+  return { ...model, layers, accelerator: { uid: unit.uid } };
+}
+
+/** The accelerator's answers taken at face value: what polarizeAccelerator is measured against. */
+export async function uncorrectedAccelerator(
+  model: PolarizedModel,
+  float: FloatModel,
+  unit: MatmulUnit,
+): Promise<PolarizedModel> {
+  const layers = new Map(model.layers);
+  for (const node of model.graph.nodes) {
+    if (!isMatmul(node) || !unit.layers.has(node.name)) continue;
+    const { scale, zeroPoint } = entry(model.ranges, node.inputs[0]);
+    const bias = Float32Array.from(entry(float.weights, node.name).bias);
+    const nominal = await unit.nominal(node.name);
+    for (const [i, w] of nominal.entries()) bias[i % node.columns] -= scale * zeroPoint * w;
+    const accelerator = { gain: new Float32Array(node.columns).fill(1), bias, surrogate: undefined };
+    layers.set(node.name, { ...entry(layers, node.name), accelerator });
+  }
+  return { ...model, layers, accelerator: { uid: unit.uid } };
+}
+
+function correctDigital(layer: Layer, quantized: Float32Array, calibration: Calibration, replay: Replay): Correction {
+  const float = entry(calibration.float.weights, layer.name);
+  const truth = { graph: calibration.float.graph, observed: calibration.observed };
+  if (layer.op === "depthwise") {
+    const sight = observeDepthwise(layer, float, quantized, truth, replay);
+    return correctChannels(sight, sight.answers, float.bias);
+  }
+  const sight = observeMatmul(layer, float, truth, replay);
+  return correctKnown(sight, float.weights, quantized, float.bias, calibration.rank);
+}
+
+function correctAnalog(
+  layer: Layer,
+  products: Float32Array,
+  nominal: Float32Array,
+  calibration: Calibration,
+  replay: Replay,
+): Correction {
+  const float = entry(calibration.float.weights, layer.name);
+  const truth = { graph: calibration.float.graph, observed: calibration.observed };
+  const sight = observeMatmul(layer, float, truth, replay);
+  const { scale } = replay.range(layer.inputs[0]);
+  const { columns } = layer;
+  const answers = new Float32Array(sight.count * columns);
+  for (const [i, row] of sight.looked.entries()) {
+    for (let j = 0; j < columns; j++) answers[i * columns + j] = scale * products[row * columns + j];
+  }
+  return correctUnknown(sight, answers, float.weights, nominal, calibration.rank);
+}
+
+export function replayOf(model: Pick<QuantizedModel, "graph" | "ranges">, calibration: Calibration): Replay {
+  return new Replay(
+    model,
+    calibration.kernels,
+    entry(calibration.observed, model.graph.input.name),
+    calibration.samples,
+  );
+}

@@ -1,0 +1,91 @@
+import type { DeviceProfile } from "../../device-profiles/device.ts";
+import { Failure } from "../base/failure.ts";
+import { openTeacher } from "../kernels/float.ts";
+import { loadWasm } from "../kernels/wasm.ts";
+import { importModel } from "../model/import.ts";
+import type { FloatModel, PolarizedModel, QuantizedModel } from "../model/stages.ts";
+import type { Accelerator } from "../plan/unit.ts";
+import { quantizeModel } from "../quantize/quantize.ts";
+import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { unitLayersOf } from "./placement.ts";
+import { type Calibration, polarize, polarizeAccelerator } from "./polarize.ts";
+
+export interface PrepareJob {
+  /** The float model as downloaded. */
+  readonly model: Uint8Array;
+  readonly name: string;
+  /** Unlabeled calibration samples: [count, ...] with the model's input shape (NHWC) after the count. */
+  readonly samples: Tensor;
+  readonly profile: Pick<DeviceProfile, "quantization" | "surrogate" | "calibration">;
+}
+
+export interface Progress {
+  readonly stage: "import" | "observe" | "quantize" | "polarize" | "place" | "accelerator";
+  readonly done: number;
+  readonly of: number;
+}
+export type Report = (progress: Progress) => void;
+
+/** From a downloaded float model to one that a device can serve: all of DESIGN's "the model's way" but the plan. */
+export async function prepare(
+  job: PrepareJob,
+  accelerator: Accelerator | undefined,
+  report: Report,
+): Promise<PolarizedModel> {
+  report({ stage: "import", done: 0, of: 1 });
+  const float = importModel(job.model, job.name);
+  const basis = await calibrationOf(float, job, report);
+  const polarized = polarize(quantized(basis, job, report), { ...basis, onLayer: reporter(report, "polarize") });
+  if (!accelerator) return polarized;
+  report({ stage: "place", done: 0, of: 1 });
+  const unit = await accelerator.place(unitLayersOf(polarized, basis));
+  return polarizeAccelerator(polarized, { ...basis, onLayer: reporter(report, "accelerator") }, unit);
+}
+
+/**
+ * The float model's own answers on the samples: everything that quantizing and correcting is measured by.
+ * @throws Failure input/shape, calibration/too-few-samples
+ */
+export async function calibrationOf(float: FloatModel, job: PrepareJob, report: Report): Promise<Calibration> {
+  const samples = acceptedSamples(float, job);
+  report({ stage: "observe", done: 0, of: 1 });
+  const count = samples.shape[0];
+  const teacher = await openTeacher(float);
+  try {
+    const names = float.graph.nodes.map(({ name }) => name);
+    const { taps } = await teacher.run(samples.data, count, names);
+    const observed = new Map([...taps, [float.graph.input.name, samples.data]]);
+    return { float, observed, samples: count, rank: job.profile.surrogate.rank, kernels: await loadWasm() };
+  } finally {
+    teacher.close();
+  }
+}
+
+export function quantized({ float, observed }: Calibration, job: PrepareJob, report: Report): QuantizedModel {
+  report({ stage: "quantize", done: 0, of: 1 });
+  return quantizeModel(float, observed, job.profile.quantization);
+}
+
+/** The first samples, as many as the profile asks for. */
+function acceptedSamples({ graph }: FloatModel, { samples, profile }: PrepareJob): Tensor {
+  const size = sizeOf(graph.input.shape);
+  const count = Math.min(samples.shape[0] ?? 0, profile.calibration.samples);
+  if (count === 0) {
+    throw new Failure(
+      "calibration/too-few-samples",
+      `no calibration samples for ${graph.name}; at least one is needed`,
+    );
+  }
+  if (sizeOf(samples.shape) !== samples.shape[0] * size) {
+    throw new Failure(
+      "input/shape",
+      `calibration samples of shape ${shapeText(samples.shape)}; ${graph.name} takes ` +
+        `${shapeText([samples.shape[0], ...graph.input.shape.slice(1)])} (NHWC)`,
+    );
+  }
+  return { shape: [count, ...samples.shape.slice(1)], data: samples.data.slice(0, count * size) };
+}
+
+function reporter(report: Report, stage: Progress["stage"]): Calibration["onLayer"] {
+  return (_layer, done, of) => report({ stage, done, of });
+}

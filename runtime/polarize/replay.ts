@@ -1,0 +1,148 @@
+import { entry } from "../base/entry.ts";
+import type { Kernels, LoadKernels } from "../kernels/kernels.ts";
+import type { Slot, Step } from "../kernels/step.ts";
+import { type Conv2d, type Dense, type Graph, type Node, shapeOf } from "../model/graph.ts";
+import type { Affine, Correction, PolarizedLayer } from "../model/stages.ts";
+import { stepOf } from "../plan/operations.ts";
+import { spatialShape } from "../plan/spatial.ts";
+import { sizeOf } from "../tensor/tensor.ts";
+
+/**
+ * Runs a quantized model node by node over all calibration samples, with the kernels that will serve it, so that each
+ * layer is corrected for the inputs that it will really get. Holds the codes of the values that are still needed.
+ */
+export class Replay {
+  readonly samples: number;
+  readonly #graph: Graph;
+  readonly #ranges: ReadonlyMap<string, Affine>;
+  readonly #load: LoadKernels;
+  readonly #codes = new Map<string, Uint8Array>();
+
+  /** @param inputs `samples` inputs of the model, one after the other, real numbers */
+  constructor(
+    model: { readonly graph: Graph; readonly ranges: ReadonlyMap<string, Affine> },
+    load: LoadKernels,
+    inputs: Float32Array,
+    samples: number,
+  ) {
+    this.samples = samples;
+    this.#graph = model.graph;
+    this.#ranges = model.ranges;
+    this.#load = load;
+    this.#codes.set(model.graph.input.name, codesOf(inputs, this.range(model.graph.input.name)));
+  }
+
+  /** What the model has computed for a value so far, all samples one after the other. */
+  codes(value: string): Uint8Array {
+    return entry(this.#codes, value);
+  }
+
+  has(value: string): boolean {
+    return this.#codes.has(value);
+  }
+
+  range(value: string): Affine {
+    return entry(this.#ranges, value);
+  }
+
+  /** Computes a node's value from those before it; a layer needs its corrected weights. */
+  advance(node: Node, layer?: PolarizedLayer): void {
+    const memory = new MiniMemory();
+    const inputs = node.inputs.map((value) => memory.place(this.#slot(value)));
+    const output = memory.place(this.#slot(node.name));
+    const slots = new Map([...node.inputs.map((value, i) => [value, inputs[i]] as const), [node.name, output]]);
+    const step = stepOf(node, {
+      slot: (value) => entry(slots, value),
+      buffer: () => output,
+      layer: (name) => {
+        if (!layer) throw new Error(`layer ${name} was not corrected yet`);
+        return layer;
+      },
+      isAccelerated: () => false,
+    });
+    if (step === undefined) this.#codes.set(node.name, this.codes(node.inputs[0]));
+    else
+      this.#run(
+        memory,
+        step,
+        node,
+        inputs,
+        node.inputs.map((value) => this.codes(value)),
+        output,
+      );
+  }
+
+  /** As `advance` for a layer whose products, for all samples, were computed elsewhere from `vectors`. */
+  advanceWith(node: Conv2d | Dense, correction: Correction, vectors: Uint8Array, products: Float32Array): void {
+    const memory = new MiniMemory();
+    const positions = sizeOf(node.shape) / node.columns;
+    const input = memory.place({ ...this.#slot(node.inputs[0]), shape: [positions, 1, node.rows] });
+    const product = memory.place({
+      offset: 0,
+      shape: [positions, 1, node.columns],
+      type: "f32",
+      scale: 1,
+      zeroPoint: 0,
+    });
+    const output = memory.place(this.#slot(node.name));
+    const { name, clamp } = node;
+    const step: Step = { ...correction, op: "finish", name, vectors: input, product, output, clamp };
+    this.#run(memory, step, node, [input, product], [vectors, products], output);
+  }
+
+  #run(
+    memory: MiniMemory,
+    step: Step,
+    node: Node,
+    inputs: readonly Slot[],
+    values: readonly (Uint8Array | Float32Array)[],
+    output: Slot,
+  ): void {
+    const kernels = this.#load(memory.bytes);
+    const run = kernels.bind(step);
+    const size = sizeOf(node.shape);
+    const codes = new Uint8Array(size * this.samples);
+    for (let sample = 0; sample < this.samples; sample++) {
+      for (const [i, slot] of inputs.entries()) put(kernels, slot, values[i], sample);
+      run();
+      codes.set(kernels.u8(output), sample * size);
+    }
+    this.#codes.set(node.name, codes);
+    this.#forget(node);
+  }
+
+  /** Frees the codes that no later node reads. */
+  #forget(done: Node): void {
+    const later = this.#graph.nodes.slice(this.#graph.nodes.indexOf(done) + 1).flatMap(({ inputs }) => inputs);
+    for (const value of this.#codes.keys()) {
+      if (value !== done.name && !later.includes(value)) this.#codes.delete(value);
+    }
+  }
+
+  #slot(value: string): Slot {
+    const shape = spatialShape(shapeOf(this.#graph, value), value);
+    return { offset: 0, shape, type: "u8", ...this.range(value) };
+  }
+}
+
+/** Slots one after the other. */
+class MiniMemory {
+  bytes = 0;
+
+  place(slot: Slot): Slot {
+    const offset = this.bytes;
+    this.bytes += Math.ceil((sizeOf(slot.shape) * (slot.type === "f32" ? 4 : 1)) / 16) * 16;
+    return { ...slot, offset };
+  }
+}
+
+function put(kernels: Kernels, slot: Slot, values: Uint8Array | Float32Array, sample: number): void {
+  const size = sizeOf(slot.shape);
+  const part = values.subarray(sample * size, (sample + 1) * size);
+  if (slot.type === "f32") kernels.f32(slot).set(part);
+  else kernels.u8(slot).set(part);
+}
+
+function codesOf(values: Float32Array, { scale, zeroPoint }: Affine): Uint8Array {
+  return Uint8Array.from(values, (value) => Math.max(0, Math.min(255, Math.round(value / scale) + zeroPoint)));
+}

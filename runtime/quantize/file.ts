@@ -1,0 +1,214 @@
+import { createHash } from "node:crypto";
+import { Failure, messageOf } from "../base/failure.ts";
+import type { Graph } from "../model/graph.ts";
+import {
+  type Affine,
+  type Correction,
+  type FormatName,
+  formatNames,
+  type LowRank,
+  type PolarizedLayer,
+  type PolarizedModel,
+} from "../model/stages.ts";
+import { formats } from "./formats.ts";
+import { packCodes, unpackCodes } from "./packing.ts";
+
+/**
+ * A prepared model as one file: "POLR", u32 version, u32 header length, the header as JSON, then the arrays that the
+ * header points to, each at a multiple of four, then the SHA-256 of all before it. Little-endian.
+ */
+const MAGIC = 0x524c4f50;
+const VERSION = 1;
+const PREFIX = 12;
+const DIGEST = 32;
+
+interface Section {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+interface StoredCorrection {
+  readonly gain: Section;
+  readonly bias: Section;
+  readonly surrogate?: { readonly rank: number; readonly a: Section; readonly b: Section };
+}
+
+interface StoredLayer {
+  readonly format: FormatName;
+  readonly rows: number;
+  readonly columns: number;
+  readonly blockLength: number;
+  readonly codes: Section;
+  readonly scales: Section;
+  readonly digital: StoredCorrection;
+  readonly accelerator?: StoredCorrection;
+}
+
+interface Header {
+  readonly graph: Graph;
+  readonly ranges: readonly (readonly [string, Affine])[];
+  readonly layers: readonly (readonly [string, StoredLayer])[];
+  readonly accelerator?: { readonly uid: string };
+}
+
+export function encodeModel(model: PolarizedModel): Uint8Array {
+  const sections = new Sections();
+  const header: Header = {
+    graph: model.graph,
+    ranges: [...model.ranges],
+    layers: [...model.layers].map(([name, layer]) => [name, storeLayer(layer, sections)]),
+    ...(model.accelerator && { accelerator: model.accelerator }),
+  };
+  const text = new TextEncoder().encode(JSON.stringify(header, infinityToText));
+  const start = aligned(PREFIX + text.length);
+  const file = new Uint8Array(start + sections.bytes + DIGEST);
+  const view = new DataView(file.buffer);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, VERSION, true);
+  view.setUint32(8, text.length, true);
+  file.set(text, PREFIX);
+  sections.copyTo(file, start);
+  const end = file.length - DIGEST;
+  file.set(createHash("sha256").update(file.subarray(0, end)).digest(), end);
+  return file;
+}
+
+/** @throws Failure model/malformed, model/version */
+export function decodeModel(file: Uint8Array): PolarizedModel {
+  const { header, payload } = open(file);
+  try {
+    return {
+      stage: "polarized",
+      graph: header.graph,
+      ranges: new Map(header.ranges),
+      layers: new Map(header.layers.map(([name, layer]) => [name, restoreLayer(layer, payload)])),
+      accelerator: header.accelerator,
+    };
+  } catch (error) {
+    throw malformed(messageOf(error), error);
+  }
+}
+
+function open(file: Uint8Array): { header: Header; payload: Uint8Array } {
+  if (file.length < PREFIX + DIGEST) throw malformed(`${file.length} bytes are too few`);
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  if (view.getUint32(0, true) !== MAGIC) throw malformed("it does not begin with POLR");
+  const version = view.getUint32(4, true);
+  if (version !== VERSION) {
+    throw new Failure(
+      "model/version",
+      `prepared model of version ${version}; this release reads ${VERSION}: prepare it again`,
+    );
+  }
+  const end = file.length - DIGEST;
+  const digest = createHash("sha256").update(file.subarray(0, end)).digest();
+  if (!digest.equals(file.subarray(end))) throw malformed("its digest does not match: the file is damaged");
+  const length = view.getUint32(8, true);
+  if (PREFIX + length > end) throw malformed("its header is longer than the file");
+  try {
+    const text = new TextDecoder().decode(file.subarray(PREFIX, PREFIX + length));
+    return { header: JSON.parse(text, textToInfinity), payload: file.subarray(aligned(PREFIX + length), end) };
+  } catch (error) {
+    throw malformed("its header is no JSON", error);
+  }
+}
+
+function malformed(why: string, cause?: unknown): Failure {
+  return new Failure("model/malformed", `not a prepared model (.polar): ${why}`, {}, cause);
+}
+
+function storeLayer({ format, matrix, digital, accelerator }: PolarizedLayer, to: Sections): StoredLayer {
+  const { rows, columns, blockLength } = matrix;
+  return {
+    format,
+    rows,
+    columns,
+    blockLength,
+    codes: to.add(packCodes(formats[format], matrix.codes)),
+    scales: to.add(matrix.scales),
+    digital: storeCorrection(digital, to),
+    ...(accelerator && { accelerator: storeCorrection(accelerator, to) }),
+  };
+}
+
+function storeCorrection({ gain, bias, surrogate }: Correction, to: Sections): StoredCorrection {
+  return {
+    gain: to.add(gain),
+    bias: to.add(bias),
+    ...(surrogate && { surrogate: { rank: surrogate.rank, a: to.add(surrogate.a), b: to.add(surrogate.b) } }),
+  };
+}
+
+function restoreLayer(stored: StoredLayer, payload: Uint8Array): PolarizedLayer {
+  const { format, rows, columns, blockLength } = stored;
+  if (!formatNames.includes(format)) throw malformed(`unknown weight format ${format}`);
+  const size = rows * columns;
+  const packed = bytesOf(payload, stored.codes, Math.ceil((size * formats[format].bits) / 8));
+  const scales = floatsOf(payload, stored.scales, Math.ceil(rows / blockLength) * columns);
+  return {
+    format,
+    matrix: { rows, columns, blockLength, codes: unpackCodes(formats[format], packed, size), scales },
+    digital: restoreCorrection(stored.digital, rows, columns, payload),
+    accelerator: stored.accelerator && restoreCorrection(stored.accelerator, rows, columns, payload),
+  };
+}
+
+function restoreCorrection(stored: StoredCorrection, rows: number, columns: number, payload: Uint8Array): Correction {
+  return {
+    gain: floatsOf(payload, stored.gain, columns),
+    bias: floatsOf(payload, stored.bias, columns),
+    surrogate: stored.surrogate && restoreSurrogate(stored.surrogate, rows, columns, payload),
+  };
+}
+
+function restoreSurrogate(
+  { rank, a, b }: NonNullable<StoredCorrection["surrogate"]>,
+  rows: number,
+  columns: number,
+  payload: Uint8Array,
+): LowRank {
+  return { rank, a: floatsOf(payload, a, rows * rank), b: floatsOf(payload, b, rank * columns) };
+}
+
+function floatsOf(payload: Uint8Array, section: Section, length: number): Float32Array {
+  return new Float32Array(bytesOf(payload, section, length * 4).slice().buffer);
+}
+
+function bytesOf(payload: Uint8Array, { at, bytes }: Section, expected: number): Uint8Array {
+  if (bytes !== expected || at < 0 || at + bytes > payload.length) {
+    throw malformed(`an array of ${bytes} bytes at ${at}; expected ${expected} within ${payload.length}`);
+  }
+  return payload.subarray(at, at + bytes);
+}
+
+/** Arrays one after the other, each at a multiple of four. */
+class Sections {
+  bytes = 0;
+  readonly #parts: { readonly at: number; readonly data: Uint8Array }[] = [];
+
+  add(array: Float32Array | Uint8Array): Section {
+    const data = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    const at = this.bytes;
+    this.#parts.push({ at, data });
+    this.bytes = aligned(at + data.length);
+    return { at, bytes: data.length };
+  }
+
+  copyTo(file: Uint8Array, start: number): void {
+    for (const { at, data } of this.#parts) file.set(data, start + at);
+  }
+}
+
+function aligned(length: number): number {
+  return (length + 3) & ~3;
+}
+
+/** JSON has no infinity, but an open clamp does. */
+function infinityToText(_key: string, value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? "inf" : value === Number.NEGATIVE_INFINITY ? "-inf" : value;
+}
+
+function textToInfinity(key: string, value: unknown): unknown {
+  if (key !== "min" && key !== "max") return value;
+  return value === "inf" ? Number.POSITIVE_INFINITY : value === "-inf" ? Number.NEGATIVE_INFINITY : value;
+}

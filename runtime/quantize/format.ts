@@ -1,0 +1,114 @@
+import type { FormatName, QuantizedMatrix } from "../model/stages.ts";
+
+/** A weight format: which values a code can have, and how a block of floats becomes codes and one scale. */
+export interface QuantFormat {
+  readonly name: FormatName;
+  /** Of one stored code, without its share of the scale. */
+  readonly bits: number;
+  /** Of one stored scale. */
+  readonly scaleBits: 16 | 32;
+  /** Whether weights along the input axis are scaled in blocks; otherwise one scale serves a whole column. */
+  readonly blocked: boolean;
+  /** The values of all codes, ascending, in -127 .. 127. A stored code is an index into this table. */
+  readonly codeBook: Int8Array;
+  /** The value of the code nearest to `x`, which is a weight divided by its scale. */
+  nearest(x: number): number;
+}
+
+/** Fractions of a block's largest weight that are tried as the largest code's weight; the least square error wins. */
+const CLIPPING: readonly number[] = Array.from({ length: 16 }, (_, i) => 1 - i / 40);
+
+/**
+ * Quantizes a rows x columns matrix (row-major), in blocks of `blockLength` rows if the format has blocks.
+ * Rounding is to the nearest code; the scale of each block is searched for the least squared error.
+ */
+export function quantizeMatrix(
+  format: QuantFormat,
+  weights: Float32Array,
+  columns: number,
+  blockLength: number,
+): QuantizedMatrix {
+  const rows = weights.length / columns;
+  const block = format.blocked ? Math.min(blockLength, rows) : rows;
+  const scales = new Float32Array(Math.ceil(rows / block) * columns);
+  const codes = new Int8Array(weights.length);
+  for (let i = 0; i < scales.length; i++) {
+    const from = Math.floor(i / columns) * block;
+    const strip = { weights, columns, column: i % columns, from, to: Math.min(rows, from + block) };
+    scales[i] = bestScale(format, strip);
+    encode(format, strip, scales[i], codes);
+  }
+  return { rows, columns, codes, scales, blockLength: block };
+}
+
+export function dequantizeMatrix({ rows, columns, codes, scales, blockLength }: QuantizedMatrix): Float32Array {
+  const weights = new Float32Array(codes.length);
+  for (let row = 0; row < rows; row++) {
+    const scaleAt = Math.floor(row / blockLength) * columns;
+    for (let j = 0; j < columns; j++) weights[row * columns + j] = codes[row * columns + j] * scales[scaleAt + j];
+  }
+  return weights;
+}
+
+/** Bytes of the codes and scales as they are stored. */
+export function storedBytes(format: QuantFormat, { codes, scales }: QuantizedMatrix): number {
+  return Math.ceil((codes.length * format.bits) / 8) + (scales.length * format.scaleBits) / 8;
+}
+
+/** The part of one column that shares a scale. */
+interface Strip {
+  readonly weights: Float32Array;
+  readonly columns: number;
+  readonly column: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+function bestScale(format: QuantFormat, strip: Strip): number {
+  const largest = absmax(strip);
+  if (largest === 0) return 0;
+  const top = format.codeBook[format.codeBook.length - 1];
+  let best = { scale: 0, error: Number.POSITIVE_INFINITY };
+  for (const fraction of CLIPPING) {
+    const scale = roundScale(format, (largest * fraction) / top);
+    const error = squaredError(format, strip, scale);
+    if (error < best.error) best = { scale, error };
+  }
+  return best.scale;
+}
+
+function absmax({ weights, columns, column, from, to }: Strip): number {
+  let max = 0;
+  for (let row = from; row < to; row++) max = Math.max(max, Math.abs(weights[row * columns + column]));
+  return max;
+}
+
+function squaredError(format: QuantFormat, { weights, columns, column, from, to }: Strip, scale: number): number {
+  let sum = 0;
+  for (let row = from; row < to; row++) {
+    const w = weights[row * columns + column];
+    sum += (w - scale * format.nearest(w / scale)) ** 2;
+  }
+  return sum;
+}
+
+function encode(
+  format: QuantFormat,
+  { weights, columns, column, from, to }: Strip,
+  scale: number,
+  codes: Int8Array,
+): void {
+  if (scale === 0) return;
+  for (let row = from; row < to; row++) {
+    codes[row * columns + column] = format.nearest(weights[row * columns + column] / scale);
+  }
+}
+
+const bits = new DataView(new ArrayBuffer(4));
+
+/** A scale that survives storing: bfloat16 (nearest) where the format stores 16 bits. Codes are chosen after rounding. */
+function roundScale(format: QuantFormat, scale: number): number {
+  bits.setFloat32(0, scale);
+  if (format.scaleBits === 16) bits.setUint32(0, (bits.getUint32(0) + 0x8000) & 0xffff0000);
+  return bits.getFloat32(0);
+}

@@ -1,0 +1,90 @@
+import type { Graph, OpName } from "../model/graph.ts";
+import type { Affine } from "../model/stages.ts";
+
+/** Operators that move codes without computing: their output must have the scale of their inputs. */
+const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "max-pool"]);
+
+/** Enough values to judge a range by; more only cost time. */
+const SAMPLE = 20_000;
+/** Fractions of the full range that are tried; clipping outliers can cost less than a coarse step. */
+const FRACTIONS: readonly number[] = Array.from({ length: 29 }, (_, i) => 0.5 + (0.5 * i) / 28);
+
+/** How each value is stored in 8 bits, from what was observed. Values that are only moved share one range. */
+export function rangesOf(graph: Graph, observed: ReadonlyMap<string, Float32Array>): Map<string, Affine> {
+  const ranges = new Map<string, Affine>();
+  for (const group of movedTogether(graph)) {
+    const values = group.flatMap((name) => observed.get(name) ?? []);
+    const range = affineOf(values);
+    for (const name of group) ranges.set(name, range);
+  }
+  return ranges;
+}
+
+/**
+ * Asymmetric 8 bits with an exact zero, so that padding and relu stay exact: the clipping with the least mean
+ * squared error. (On keyword spotting a symmetric range costs 1.5 pp, this one nothing.)
+ */
+export function affineOf(parts: readonly Float32Array[]): Affine {
+  const sample = thinned(parts);
+  let low = 0;
+  let high = 0;
+  for (const value of sample) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (high === low) return { scale: 1, zeroPoint: 0 };
+  let best = { affine: affine(low, high), error: Number.POSITIVE_INFINITY };
+  for (const fraction of FRACTIONS) {
+    const candidate = affine(low * fraction, high * fraction);
+    const error = squaredError(sample, candidate);
+    if (error <= best.error) best = { affine: candidate, error };
+  }
+  return best.affine;
+}
+
+function affine(low: number, high: number): Affine {
+  const scale = Math.fround((high - low) / 255);
+  return { scale, zeroPoint: Math.max(0, Math.min(255, Math.round(-low / scale))) };
+}
+
+function squaredError(values: Float32Array, { scale, zeroPoint }: Affine): number {
+  let sum = 0;
+  for (const value of values) {
+    const code = Math.max(0, Math.min(255, Math.round(value / scale) + zeroPoint));
+    sum += (scale * (code - zeroPoint) - value) ** 2;
+  }
+  return sum;
+}
+
+/** Every k-th value, with k odd so that it falls into no rhythm of channels; the extremes are always kept. */
+function thinned(parts: readonly Float32Array[]): Float32Array {
+  const total = parts.reduce((sum, { length }) => sum + length, 0);
+  const step = Math.ceil(total / SAMPLE) | 1;
+  const sample: number[] = [];
+  let low = 0;
+  let high = 0;
+  for (const part of parts) {
+    for (let i = 0; i < part.length; i++) {
+      if (i % step === 0) sample.push(part[i]);
+      low = Math.min(low, part[i]);
+      high = Math.max(high, part[i]);
+    }
+  }
+  return Float32Array.from([...sample, low, high]);
+}
+
+/** The values of the graph in groups that must share a range. */
+function movedTogether(graph: Graph): string[][] {
+  const groups = new Map<string, string[]>([[graph.input.name, [graph.input.name]]]);
+  for (const { name, op, inputs } of graph.nodes) {
+    const group = [name];
+    if (moves.has(op)) {
+      for (const input of inputs) {
+        const joined = groups.get(input) ?? [];
+        if (!group.includes(input)) group.unshift(...joined);
+      }
+    }
+    for (const member of group) groups.set(member, group);
+  }
+  return [...new Set(groups.values())];
+}
