@@ -8,7 +8,8 @@ import { type FormatName, formatNames } from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
 import type { Runner } from "../runtime/plan/run.ts";
 import { polarize, uncorrected } from "../runtime/polarize/polarize.ts";
-import { calibrationOf, type PrepareJob, quantized, type Report } from "../runtime/polarize/prepare.ts";
+import { calibrationOf, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
+import { quantizeModel } from "../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
 import { precisionOf } from "./eval-cost.ts";
@@ -62,7 +63,8 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
 
   const started = performance.now();
   const basis = await calibrationOf(float, job, report);
-  const low = quantized(basis, job, report);
+  report({ stage: "quantize", done: 0, of: 1 });
+  const low = quantizeModel(float, basis.observed, profile.quantization, "gptq");
   const repaired = polarize(low, { ...basis, onLayer: (_, done, of) => report({ stage: "polarize", done, of }) });
   const calibrationSeconds = (performance.now() - started) / 1000;
 
@@ -71,7 +73,8 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
   teacher.close();
   const kept = labels?.subarray(basis.samples);
   const measure: Measure = { samples: rest, score: (answers) => score(answers, truth, rest.shape[0], kept) };
-  const before = await openPlan(uncorrected(low));
+  const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest");
+  const before = await openPlan(uncorrected(nearest));
   const runner = await openPlan(repaired, { profile });
   const quantizedScore = measure.score(answersOf(before, rest));
   const timed = performance.now();

@@ -16,6 +16,7 @@ export type FailureCode =
   | "import/unsupported-version"
   | "import/unsupported-attribute"
   | "import/dynamic-shape"
+  | "import/unsupported-shape"
   | "model/malformed"
   | "model/version"
   | "profile/invalid"
@@ -32,6 +33,7 @@ export type FailureCode =
   | "bridge/refused"
   | "bridge/protocol-version"
   | "bridge/no-room"
+  | "bridge/wrong-device"
   | "store/digest-mismatch"
   | "store/no-space"
   | "store/corrupt"
@@ -44,6 +46,11 @@ export type FailureCode =
   | "job/self-test"
   | "job/trial"
   | "job/canceled"
+  | "job/stale"
+  | "job/wrong-device"
+  | "job/timed-out"
+  | "job/impossible"
+  | "agent/not-serving"
   | "fleet/unreachable"
   | "fleet/payload-too-large";
 

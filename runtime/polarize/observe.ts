@@ -1,14 +1,11 @@
 import { entry } from "../base/entry.ts";
 import { type Graph, type Layer, shapeOf } from "../model/graph.ts";
+import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import type { FloatWeights } from "../model/stages.ts";
 import { product } from "../tensor/linear.ts";
 import { sizeOf } from "../tensor/tensor.ts";
-import { type Patches, patchesOf } from "./patches.ts";
 import type { Replay } from "./replay.ts";
 import type { Observations } from "./surrogate.ts";
-
-/** Vectors that a layer's statistics are taken from; more cost time and change little. */
-const MOST_ROWS = 4096;
 
 /** The float model's weights and its values on the calibration samples. */
 export interface Truth {
@@ -74,18 +71,6 @@ function bothInputs(
     inputs: codes.map((code) => scale * (code - zeroPoint)),
     floatInputs: rowsOf(patches, looked, entry(observed, input), 0),
   };
-}
-
-/** Evenly spread; an odd step falls into no rhythm of image rows and columns. */
-function someRows(count: number): Int32Array {
-  const step = count <= MOST_ROWS ? 1 : Math.ceil(count / MOST_ROWS) | 1;
-  return Int32Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step);
-}
-
-function rowsOf(patches: Patches, rows: Int32Array, from: Float32Array | Uint8Array, outside: number): Float32Array {
-  const out = new Float32Array(rows.length * patches.length);
-  for (const [i, row] of rows.entries()) patches.copy(row, from, outside, out, i * patches.length);
-  return out;
 }
 
 /**

@@ -3,7 +3,7 @@ import { Failure } from "../base/failure.ts";
 import { openTeacher } from "../kernels/float.ts";
 import { loadWasm } from "../kernels/wasm.ts";
 import { importModel } from "../model/import.ts";
-import type { FloatModel, PolarizedModel, QuantizedModel } from "../model/stages.ts";
+import type { FloatModel, PolarizedModel } from "../model/stages.ts";
 import type { Accelerator } from "../plan/unit.ts";
 import { quantizeModel } from "../quantize/quantize.ts";
 import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
@@ -20,7 +20,7 @@ export interface PrepareJob {
 }
 
 export interface Progress {
-  readonly stage: "import" | "observe" | "quantize" | "polarize" | "place" | "accelerator";
+  readonly stage: "import" | "observe" | "quantize" | "polarize" | "place" | "accelerator" | "measure";
   readonly done: number;
   readonly of: number;
 }
@@ -35,7 +35,9 @@ export async function prepare(
   report({ stage: "import", done: 0, of: 1 });
   const float = importModel(job.model, job.name);
   const basis = await calibrationOf(float, job, report);
-  const polarized = polarize(quantized(basis, job, report), { ...basis, onLayer: reporter(report, "polarize") });
+  report({ stage: "quantize", done: 0, of: 1 });
+  const quantized = quantizeModel(float, basis.observed, job.profile.quantization, "gptq");
+  const polarized = polarize(quantized, { ...basis, onLayer: reporter(report, "polarize") });
   if (!accelerator) return polarized;
   report({ stage: "place", done: 0, of: 1 });
   const unit = await accelerator.place(unitLayersOf(polarized, basis));
@@ -59,11 +61,6 @@ export async function calibrationOf(float: FloatModel, job: PrepareJob, report: 
   } finally {
     teacher.close();
   }
-}
-
-export function quantized({ float, observed }: Calibration, job: PrepareJob, report: Report): QuantizedModel {
-  report({ stage: "quantize", done: 0, of: 1 });
-  return quantizeModel(float, observed, job.profile.quantization);
 }
 
 /** The first samples, as many as the profile asks for. */

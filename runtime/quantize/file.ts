@@ -171,7 +171,8 @@ function restoreSurrogate(
 }
 
 function floatsOf(payload: Uint8Array, section: Section, length: number): Float32Array {
-  return new Float32Array(bytesOf(payload, section, length * 4).slice().buffer);
+  // Not slice(): a Buffer's is no copy.
+  return new Float32Array(new Uint8Array(bytesOf(payload, section, length * 4)).buffer);
 }
 
 function bytesOf(payload: Uint8Array, { at, bytes }: Section, expected: number): Uint8Array {

@@ -20,9 +20,21 @@ const CLIPPING: readonly number[] = Array.from({ length: 16 }, (_, i) => 1 - i /
 
 /**
  * Quantizes a rows x columns matrix (row-major), in blocks of `blockLength` rows if the format has blocks.
- * Rounding is to the nearest code; the scale of each block is searched for the least squared error.
+ * Rounding is to the nearest code.
  */
 export function quantizeMatrix(
+  format: QuantFormat,
+  weights: Float32Array,
+  columns: number,
+  blockLength: number,
+): QuantizedMatrix {
+  const matrix = emptyMatrix(format, weights, columns, blockLength);
+  for (let i = 0; i < weights.length; i++) matrix.codes[i] = codeOf(format, matrix, i, weights[i]);
+  return matrix;
+}
+
+/** Scales searched for the least squared error of each block, and no codes yet. */
+export function emptyMatrix(
   format: QuantFormat,
   weights: Float32Array,
   columns: number,
@@ -31,23 +43,25 @@ export function quantizeMatrix(
   const rows = weights.length / columns;
   const block = format.blocked ? Math.min(blockLength, rows) : rows;
   const scales = new Float32Array(Math.ceil(rows / block) * columns);
-  const codes = new Int8Array(weights.length);
   for (let i = 0; i < scales.length; i++) {
     const from = Math.floor(i / columns) * block;
-    const strip = { weights, columns, column: i % columns, from, to: Math.min(rows, from + block) };
-    scales[i] = bestScale(format, strip);
-    encode(format, strip, scales[i], codes);
+    scales[i] = bestScale(format, { weights, columns, column: i % columns, from, to: Math.min(rows, from + block) });
   }
-  return { rows, columns, codes, scales, blockLength: block };
+  return { rows, columns, codes: new Int8Array(weights.length), scales, blockLength: block };
 }
 
-export function dequantizeMatrix({ rows, columns, codes, scales, blockLength }: QuantizedMatrix): Float32Array {
-  const weights = new Float32Array(codes.length);
-  for (let row = 0; row < rows; row++) {
-    const scaleAt = Math.floor(row / blockLength) * columns;
-    for (let j = 0; j < columns; j++) weights[row * columns + j] = codes[row * columns + j] * scales[scaleAt + j];
-  }
-  return weights;
+/** The code nearest to `weight` at position `i` (row-major) of a matrix. */
+export function codeOf(format: QuantFormat, matrix: QuantizedMatrix, i: number, weight: number): number {
+  const scale = scaleAt(matrix, i);
+  return scale === 0 ? 0 : format.nearest(weight / scale);
+}
+
+export function scaleAt({ scales, columns, blockLength }: QuantizedMatrix, i: number): number {
+  return scales[Math.floor(i / columns / blockLength) * columns + (i % columns)];
+}
+
+export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
+  return Float32Array.from(matrix.codes, (code, i) => code * scaleAt(matrix, i));
 }
 
 /** Bytes of the codes and scales as they are stored. */
@@ -90,18 +104,6 @@ function squaredError(format: QuantFormat, { weights, columns, column, from, to 
     sum += (w - scale * format.nearest(w / scale)) ** 2;
   }
   return sum;
-}
-
-function encode(
-  format: QuantFormat,
-  { weights, columns, column, from, to }: Strip,
-  scale: number,
-  codes: Int8Array,
-): void {
-  if (scale === 0) return;
-  for (let row = from; row < to; row++) {
-    codes[row * columns + column] = format.nearest(weights[row * columns + column] / scale);
-  }
 }
 
 const bits = new DataView(new ArrayBuffer(4));

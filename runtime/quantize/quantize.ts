@@ -1,7 +1,12 @@
-import { isLayer, type Layer } from "../model/graph.ts";
-import type { FloatModel, FormatName, QuantizedLayer, QuantizedModel } from "../model/stages.ts";
+import { entry } from "../base/entry.ts";
+import { isLayer, type Layer, shapeOf } from "../model/graph.ts";
+import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
+import type { FloatModel, FormatName, QuantizedLayer, QuantizedMatrix, QuantizedModel } from "../model/stages.ts";
+import { center, columnMeans, secondMoment } from "../tensor/linear.ts";
+import { sizeOf } from "../tensor/tensor.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
+import { gptq } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -16,6 +21,12 @@ export interface QuantizationPolicy {
   readonly depthwise: FormatName;
 }
 
+/** How weights become codes: each to its nearest, or so that the errors of a column cancel on real inputs. */
+export type Rounding = "nearest" | "gptq";
+
+/** At this many bits rounding to the nearest code is as good as any. */
+const FINE_BITS = 8;
+
 /**
  * Weights to the policy's formats, activations to 8 bits.
  * @param observed the float model's values on calibration samples: the input and every node, by name
@@ -24,28 +35,38 @@ export function quantizeModel(
   model: FloatModel,
   observed: ReadonlyMap<string, Float32Array>,
   policy: QuantizationPolicy,
+  rounding: Rounding,
 ): QuantizedModel {
-  const layers = model.graph.nodes.filter(isLayer);
-  return {
-    stage: "quantized",
-    graph: model.graph,
-    ranges: rangesOf(model.graph, observed),
-    layers: new Map(
-      layers.map((layer) => [layer.name, quantizeLayer(model, layer, policy, formatOf(layers, layer, policy))]),
-    ),
-  };
+  const { graph } = model;
+  const all = graph.nodes.filter(isLayer);
+  const layers = all.map((layer): [string, QuantizedLayer] => {
+    const format = formatOf(all, layer, policy);
+    const { weights, bias } = entry(model.weights, layer.name);
+    const fine = rounding === "nearest" || layer.op === "depthwise" || formats[format].bits >= FINE_BITS;
+    const matrix = fine
+      ? quantizeMatrix(formats[format], weights, layer.columns, policy.blockLength)
+      : roundOnInputs(model, layer, observed, format, policy.blockLength);
+    return [layer.name, { format, matrix, bias }];
+  });
+  return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }
 
-function quantizeLayer(
-  model: FloatModel,
+function roundOnInputs(
+  { graph, weights }: FloatModel,
   layer: Layer,
-  policy: QuantizationPolicy,
+  observed: ReadonlyMap<string, Float32Array>,
   format: FormatName,
-): QuantizedLayer {
-  const float = model.weights.get(layer.name);
-  if (!float) throw new Error(`layer ${layer.name} has no weights`);
-  const matrix = quantizeMatrix(formats[format], float.weights, layer.columns, policy.blockLength);
-  return { format, matrix, bias: float.bias };
+  blockLength: number,
+): QuantizedMatrix {
+  const [input] = layer.inputs;
+  const values = entry(observed, input);
+  const shape = shapeOf(graph, input);
+  const patches = patchesOf(layer, shape, values.length / sizeOf(shape));
+  const looked = someRows(patches.count);
+  const inputs = rowsOf(patches, looked, values, 0);
+  center(inputs, columnMeans(inputs, looked.length, patches.length));
+  const moments = secondMoment(inputs, looked.length, patches.length);
+  return gptq(formats[format], entry(weights, layer.name).weights, layer.columns, blockLength, moments);
 }
 
 function formatOf(layers: readonly Layer[], layer: Layer, policy: QuantizationPolicy): FormatName {

@@ -1,5 +1,7 @@
-import type { Layer, Window } from "../model/graph.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
+import type { Layer, Window } from "./graph.ts";
+
+type Numbers = Float32Array | Uint8Array;
 
 /** The input vectors of a layer, one row per output position of each sample: the im2col matrix, or some rows of it. */
 export interface Patches {
@@ -8,7 +10,7 @@ export interface Patches {
   /** Rows of all samples together. */
   readonly count: number;
   /** Writes row `index` into `to` at `at`. Positions outside the input get `outside`. */
-  copy<T extends Float32Array | Uint8Array>(index: number, from: T, outside: number, to: T, at: number): void;
+  copy(index: number, from: Numbers, outside: number, to: Numbers, at: number): void;
 }
 
 const POINT: Window = { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0] };
@@ -40,4 +42,20 @@ export function patchesOf(layer: Layer, input: Shape, samples: number): Patches 
       }
     },
   };
+}
+
+/** Vectors that a layer's statistics are taken from; more cost time and change little. */
+const MOST_ROWS = 4096;
+
+/** Which vectors to look at; evenly spread, an odd step falls into no rhythm of image rows and columns. */
+export function someRows(count: number): Int32Array {
+  const step = count <= MOST_ROWS ? 1 : Math.ceil(count / MOST_ROWS) | 1;
+  return Int32Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step);
+}
+
+/** These rows of a value's patches, rows.length x patches.length. */
+export function rowsOf(patches: Patches, rows: Int32Array, from: Numbers, outside: number): Float32Array {
+  const out = new Float32Array(rows.length * patches.length);
+  for (const [i, row] of rows.entries()) patches.copy(row, from, outside, out, i * patches.length);
+  return out;
 }

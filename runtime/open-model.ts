@@ -1,0 +1,19 @@
+import { readFile } from "node:fs/promises";
+import { loadProfile } from "../device-profiles/profiles.ts";
+import { openPlan } from "./plan/open.ts";
+import type { Runner } from "./plan/run.ts";
+import { decodeModel } from "./quantize/file.ts";
+
+export interface OpenModelOptions {
+  /** Refuse the model if it does not fit this device: a profile's name or file. */
+  readonly profile?: string;
+}
+
+/**
+ * Opens a prepared model (.polar) for inference in this process.
+ * @throws Failure model/malformed, model/version, plan/does-not-fit
+ */
+export async function openModel(path: string, { profile }: OpenModelOptions = {}): Promise<Runner> {
+  const model = decodeModel(await readFile(path));
+  return openPlan(model, profile === undefined ? {} : { profile: await loadProfile(profile) });
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { asset } from "../runtime/base/assets.ts";
+import { EXIT, exitCodeOf, explain } from "./exit.ts";
+
+/** Each command loads its own code when it runs, so that `polaredge run` stays small. */
+const program = new Command("polaredge")
+  .description(
+    "Quantizes float models on the device, repairs them with low-rank surrogates, drives analog accelerators.",
+  )
+  .version(JSON.parse(readFileSync(asset("package.json"), "utf8")).version)
+  .showHelpAfterError("(see polaredge --help)")
+  .addHelpText(
+    "after",
+    `
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed (network, device, a gate not passed), ${EXIT.badInput} bad input or usage.
+
+Examples:
+  polaredge demo
+  polaredge eval model.onnx --inputs x.npy --labels y.npy --profile raspberry-pi-4
+  polaredge inspect model.tflite
+  polaredge run --config /etc/polaredge.json`,
+  )
+  .exitOverride();
+
+program
+  .command("run")
+  .description("Serve a model on this device: download, quantize, calibrate, watch, recalibrate, update.")
+  .requiredOption("--config <file>", "configuration of this device (JSON)")
+  .addHelpText("after", "\nExample:\n  polaredge run --config /etc/polaredge.json")
+  .action(async ({ config }: { config: string }) => {
+    const { run } = await import("./run.ts");
+    process.exitCode = await run({ config });
+  });
+
+program
+  .command("eval <model>")
+  .description("Show what a device's precision costs and what the corrections give back, before anything is shipped.")
+  .requiredOption("--inputs <x.npy>", "samples [count, ...] in NHWC; the first ones calibrate, the others are measured")
+  .option("--labels <y.npy>", "one class index per sample, for accuracies")
+  .option("--profile <name>", "device profile: a name from `polaredge profile list` or a file", "raspberry-pi-4")
+  .option("--format <name>", "weight format instead of the profile's: nf4 or int8")
+  .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
+  .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
+  .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")
+  .option("--age <duration>", "how long after programming the accelerator is measured: 0s, 12h, 30d, 1y", "0s")
+  .option("--seed <number>", "which specimen of the accelerator", wholeNumber, 1)
+  .option("--json", "print the report as JSON")
+  .addHelpText("after", evalHelp())
+  .action(async (model: string, options) => {
+    const { evalCommand } = await import("./eval-command.ts");
+    await evalCommand(model, options);
+  });
+
+program
+  .command("inspect <model>")
+  .description("List a model's layers: operator, shape, parameters, MACs, memory.")
+  .option("--json", "print the report as JSON")
+  .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx")
+  .action(async (model: string, { json }: { json?: boolean }) => {
+    const { inspect, inspectText } = await import("./inspect.ts");
+    const report = await inspect(model);
+    console.log(json ? JSON.stringify(report, undefined, 2) : inspectText(report));
+  });
+
+const profile = program.command("profile").description("Device and accelerator profiles.");
+profile
+  .command("list")
+  .description("The profiles that come with polaredge.")
+  .option("--json", "print as JSON")
+  .action(async (options: { json?: boolean }) => {
+    const { listProfiles } = await import("./profile.ts");
+    process.exitCode = await listProfiles(options);
+  });
+profile
+  .command("check <file>")
+  .description("Check a profile and say what is wrong with it.")
+  .option("--json", "print as JSON")
+  .addHelpText("after", "\nExample:\n  polaredge profile check my-board.json")
+  .action(async (file: string, options: { json?: boolean }) => {
+    const { checkProfile } = await import("./profile.ts");
+    process.exitCode = await checkProfile(file, options);
+  });
+
+program
+  .command("emulate")
+  .description("An emulated accelerator behind a real serial device path (Linux).")
+  .option("--profile <name>", "accelerator profile: a name or a file", "sram-bitplane-64x64")
+  .option("--seed <number>", "which specimen", wholeNumber, 1)
+  .option("--age <duration>", "time since programming: 0s, 12h, 30d, 1y", "0s")
+  .option("--temperature <celsius>", "of the chip", Number)
+  .option("--link <path>", "a symbolic link to the device, the same after each replug")
+  .addHelpText(
+    "after",
+    "\nCommands on standard input: age 30d | temperature 45 | reset | unplug | plug | status | quit\n\nExample:\n  polaredge emulate --profile sram-bitplane-64x64 --seed 7",
+  )
+  .action(async (options) => {
+    const { emulate } = await import("./emulate.ts");
+    await emulate(options);
+  });
+
+program
+  .command("demo")
+  .description("All of it on this machine in about a minute: broker, accelerator, agent, drift, updates.")
+  .option("--keep", "keep the working folder")
+  .action(async (options: { keep?: boolean }) => {
+    const { demo } = await import("./demo/demo.ts");
+    process.exitCode = await demo(options);
+  });
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("a whole number is expected");
+  return value;
+}
+
+function evalHelp(): string {
+  return `
+Shares are 0..1; *Pct fields are per cent; accuracy is null without --labels.
+JSON: { model, profile, format, measured, calibrationSamples, float: {accuracy},
+  quantized: {accuracy, agreement, outputError}, corrected: {accuracy, agreement, outputError},
+  analog: {quantized: {..}, corrected: {..}, layers} | null, bitsPerWeight, weightBytes, arenaBytes,
+  surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }
+agreement: share of answers whose greatest output is the float model's. outputError: relative RMS of all outputs.
+
+Examples:
+  polaredge eval kws.onnx --inputs x.npy --labels y.npy --profile raspberry-pi-4
+  polaredge eval kws.onnx --inputs x.npy --format nf4 --rank 4 --json
+  polaredge eval kws.onnx --inputs x.npy --labels y.npy --accelerator sram-bitplane-64x64 --age 30d --seed 3`;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
+  else {
+    console.error(explain(error));
+    process.exitCode = exitCodeOf(error);
+  }
+}

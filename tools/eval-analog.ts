@@ -1,0 +1,66 @@
+import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
+import type { PolarizedModel } from "../runtime/model/stages.ts";
+import { openPlan } from "../runtime/plan/open.ts";
+import type { Runner } from "../runtime/plan/run.ts";
+import type { MatmulUnit } from "../runtime/plan/unit.ts";
+import { unitLayersOf } from "../runtime/polarize/placement.ts";
+import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
+import type { Report } from "../runtime/polarize/prepare.ts";
+import type { EvalReport, Measure } from "./eval.ts";
+
+export interface AnalogOptions {
+  /** Name or file of an accelerator profile; without one nothing analog is measured. */
+  readonly accelerator?: string;
+  /** Time between programming and calibrating, such as 30d. */
+  readonly age: string;
+  /** Which specimen of the accelerator. */
+  readonly seed: number;
+}
+
+/** The same model with its inner layers on an emulated accelerator: as it answers, and calibrated on its answers. */
+export async function evaluateAnalog(
+  { accelerator, age, seed }: AnalogOptions,
+  model: PolarizedModel,
+  calibration: Calibration,
+  measure: Measure,
+  report: Report,
+): Promise<EvalReport["analog"]> {
+  if (accelerator === undefined) return null;
+  const device = await openAccelerator(`emulator:${accelerator}?seed=${seed}`);
+  try {
+    const unit = await device.place(unitLayersOf(model, calibration));
+    const seconds = parseAge(age);
+    device.emulated?.chip.age(seconds);
+    const asItIs = await uncorrectedAccelerator(model, calibration.float, unit);
+    const quantized = measure.score(await answersOf(asItIs, unit, measure, report));
+    if (seconds > 0) await unit.rerange();
+    const onLayer = (_: string, done: number, of: number): void => report({ stage: "accelerator", done, of });
+    const repaired = await polarizeAccelerator(model, { ...calibration, onLayer }, unit);
+    const corrected = measure.score(await answersOf(repaired, unit, measure, report));
+    return { quantized, corrected, layers: unit.layers.size };
+  } finally {
+    await device.close();
+  }
+}
+
+/** @throws the first fault of the accelerator: what a fallback answers would say nothing about it */
+async function answersOf(
+  model: PolarizedModel,
+  unit: MatmulUnit,
+  { samples }: Measure,
+  report: Report,
+): Promise<Float32Array> {
+  const onFault = (_: string, error: Error): never => {
+    throw error;
+  };
+  const runner: Runner = await openPlan(model, { unit, onFault });
+  const count = samples.shape[0];
+  const size = samples.data.length / count;
+  const answers = new Float32Array(count * runner.outputLength);
+  for (let i = 0; i < count; i++) {
+    report({ stage: "measure", done: i, of: count });
+    const answer = answers.subarray(i * runner.outputLength, (i + 1) * runner.outputLength);
+    await runner.run(samples.data.subarray(i * size, (i + 1) * size), answer);
+  }
+  return answers;
+}
