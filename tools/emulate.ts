@@ -41,23 +41,33 @@ export async function emulate(options: EmulateOptions): Promise<void> {
   const say = (line: string): void => void output.write(`${line}\n`);
   say(await port.plug());
   if (output.isTTY) say(HELP);
-  const lines = createInterface({ input });
   const ticker = output.isTTY ? setInterval(() => output.write(`\r${counters(device)}\u001b[K`), 1000) : undefined;
   try {
-    await new Promise<void>((resolve) => {
-      const end = (): void => resolve();
-      for (const name of ["SIGINT", "SIGTERM"]) process.once(name, end);
-      signal?.addEventListener("abort", end);
-      lines.on("line", (line) => {
-        if (line.trim() === "quit") return end();
-        obey(line.trim(), device, port).then(say, (error) => say(messageOf(error)));
-      });
-    });
+    await told(input, signal, (line) => obey(line, device, port).then(say, (error) => say(messageOf(error))));
   } finally {
     clearInterval(ticker);
-    lines.close();
     await port.unplug();
   }
+}
+
+/** Passes on lines until "quit", a signal to the process, or `signal`. */
+async function told(
+  input: NodeJS.ReadableStream,
+  signal: AbortSignal | undefined,
+  obey: (line: string) => void,
+): Promise<void> {
+  const lines = createInterface({ input });
+  const signals = ["SIGINT", "SIGTERM"];
+  let end = (): void => {};
+  await new Promise<void>((resolve) => {
+    end = resolve;
+    for (const name of signals) process.on(name, end);
+    signal?.addEventListener("abort", end);
+    lines.on("line", (line) => (line.trim() === "quit" ? end() : obey(line.trim())));
+  });
+  for (const name of signals) process.off(name, end);
+  signal?.removeEventListener("abort", end);
+  lines.close();
 }
 
 /** The socket that the device is plugged in. */

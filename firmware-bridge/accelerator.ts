@@ -1,0 +1,292 @@
+import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
+import { Failure, isFailure } from "../runtime/base/failure.ts";
+import type { MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
+import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
+import { programBlock, setSteps } from "./programmer.ts";
+import type { Refusal, Reply } from "./protocol/commands.ts";
+import { add, type Resident, resident, slice, strengthOf } from "./resident.ts";
+import type { LinkHealth, Session } from "./session.ts";
+
+export interface AcceleratorStatus extends Reply<"status"> {
+  readonly link: LinkHealth;
+  readonly uid: string;
+}
+
+/** Of a request and of a reply besides vectors and sums. */
+const MULTIPLY_HEADER_BYTES = 5;
+
+/**
+ * Layers on the tiles of an accelerator. Weights stay resident, vectors go in batches as large as a frame, and as many
+ * frames are under way as the device has credits for; partial sums of several tiles are added here.
+ *
+ * After a restart of the device the tiles are programmed again, once. After any other fault no layer is usable, so
+ * the owner computes digitally, until `recover` succeeds.
+ */
+export class AcceleratorUnit implements MatmulUnit {
+  readonly name: string;
+  readonly #session: Session;
+  readonly #profile: AcceleratorProfile;
+  readonly #placements: ReadonlyMap<string, Placement>;
+  readonly #residents: ReadonlyMap<string, readonly Resident[]>;
+  #usable = false;
+  #released = false;
+  #programming: Promise<void> | undefined;
+  #programmings = 0;
+
+  private constructor(session: Session, profile: AcceleratorProfile, placements: readonly Placement[]) {
+    this.name = profile.name;
+    this.#session = session;
+    this.#profile = profile;
+    this.#placements = new Map(placements.map((placement) => [placement.layer.name, placement]));
+    this.#residents = new Map(
+      placements.map(({ layer, blocks }) => [layer.name, blocks.map((block) => resident(profile, layer, block))]),
+    );
+    session.listen((event) => {
+      if (event === "lost") this.#usable = false;
+    });
+  }
+
+  /**
+   * Chooses which of `layers` the tiles can hold, programs them and sets the converters.
+   * @throws Failure `bridge/wrong-device` if the device is not what the profile says, or as Session.request.
+   */
+  static async place(
+    session: Session,
+    profile: AcceleratorProfile,
+    layers: readonly UnitLayer[],
+  ): Promise<AcceleratorUnit> {
+    for (const layer of layers) checkLayer(layer);
+    const unit = new AcceleratorUnit(session, profile, mapLayers(layers, profile.array));
+    await unit.reprogram();
+    return unit;
+  }
+
+  get layers(): ReadonlySet<string> {
+    return this.#usable ? new Set(this.#placements.keys()) : new Set();
+  }
+
+  /** The chip that calibrations belong to. */
+  get uid(): string {
+    return this.#session.device.uid;
+  }
+
+  get tilesUsed(): number {
+    return [...this.#placements.values()].reduce((sum, { blocks }) => sum + blocks.length, 0);
+  }
+
+  /**
+   * The weights that were meant: rows x columns, row by row. What is known of the error is float minus these.
+   * @throws Failure `input/missing` for a layer that is not placed.
+   */
+  async nominal(layer: string): Promise<Float32Array> {
+    const placement = this.#placements.get(layer);
+    if (!placement) throw notPlaced(layer);
+    return nominalWeights(placement);
+  }
+
+  async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {
+    const placement = this.#placements.get(layer);
+    const residents = this.#residents.get(layer);
+    if (!placement || !residents) throw notPlaced(layer);
+    const { rows } = placement.layer;
+    if (inputs.length !== count * rows) {
+      throw new Failure(
+        "input/shape",
+        `${layer}: ${count} vectors of ${rows} codes expected, ${inputs.length} bytes got`,
+      );
+    }
+    if (!this.#usable) throw new Failure("bridge/disconnected", `${this.name} is out of order; recover() it first`);
+    return this.#guard(() => this.#products(placement.layer, residents, inputs, count));
+  }
+
+  /** Programs all tiles anew: fresh cells, and converters for them. Calibrations have to be repeated. */
+  async reprogram(): Promise<void> {
+    if (this.#released) throw new Failure("bridge/refused", `the tiles of ${this.name} hold other layers now`);
+    this.#programming ??= this.#program().finally(() => {
+      this.#programming = undefined;
+    });
+    await this.#programming;
+  }
+
+  /**
+   * Fits the converters to signals that drift has weakened: measures what became of the typical inputs' products, and
+   * scales each tile's steps with it. Calibrations have to be repeated.
+   */
+  async rerange(): Promise<void> {
+    await this.#guard(async () => {
+      for (const residents of this.#residents.values()) {
+        for (const resident of residents) {
+          const strength = strengthOf(resident, await this.#sums(resident, resident.typical));
+          resident.steps = resident.freshSteps.map((step) => step * strength);
+          await setSteps(this.#session, resident.block.tile, resident.steps);
+        }
+      }
+    });
+  }
+
+  /** Opens the link again if it is lost, and programs all tiles. @throws Failure `bridge/...` if that fails. */
+  async recover(): Promise<void> {
+    if (!this.#session.connected) await this.#session.reconnect();
+    await this.reprogram();
+  }
+
+  /** The tiles go to another unit; this one is of no use any more. */
+  release(): void {
+    this.#released = true;
+    this.#usable = false;
+  }
+
+  async status(): Promise<AcceleratorStatus> {
+    const status = await this.#session.request("status", {});
+    return { ...status, link: this.#session.health, uid: this.uid };
+  }
+
+  async #program(): Promise<void> {
+    this.#usable = false;
+    checkDevice(this.#session, this.#profile);
+    for (const residents of this.#residents.values()) {
+      for (const resident of residents) {
+        resident.steps = resident.freshSteps;
+        await programBlock(this.#session, resident.block, resident.steps);
+      }
+    }
+    this.#programmings++;
+    this.#usable = !this.#released;
+  }
+
+  /** Does `work`; if the device turns out to have restarted, programs it, unless somebody has, and does it once more. */
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    await this.#programming;
+    const before = this.#programmings;
+    try {
+      return await work().catch(async (error: unknown) => {
+        if (!hasRestarted(error)) throw error;
+        if (this.#programmings === before) await this.reprogram();
+        return work();
+      });
+    } catch (error) {
+      this.#usable = false;
+      throw error;
+    }
+  }
+
+  /**
+   * Jobs are taken one after the other by as many workers as there are credits; the first error ends them all. Partial
+   * sums are added in the order of the blocks, whenever they came, so the same sums give the same products.
+   */
+  async #products(
+    layer: UnitLayer,
+    residents: readonly Resident[],
+    inputs: Uint8Array,
+    count: number,
+  ): Promise<Float32Array> {
+    const parts = residents.map((resident) => ({ resident, sums: new Int32Array(count * resident.block.columns) }));
+    const jobs = parts.flatMap(({ resident, sums }) =>
+      batches(count, this.#batch(resident.block, resident.width)).map(([from, length]) => ({
+        resident,
+        sums,
+        from,
+        length,
+      })),
+    );
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      for (let job = jobs[next++]; job; job = jobs[next++]) {
+        const { resident, sums, from, length } = job;
+        const vectors = slice(inputs, layer.rows, from, length, resident.block);
+        sums.set(await this.#sums(resident, vectors), from * resident.block.columns);
+      }
+    };
+    const workers = Array.from({ length: Math.min(this.#session.device.window, jobs.length) }, worker);
+    await Promise.all(workers).catch((error) => {
+      next = jobs.length;
+      throw error;
+    });
+    const products = new Float32Array(count * layer.columns);
+    for (const { resident, sums } of parts) add(products, layer.columns, resident, sums);
+    return products;
+  }
+
+  /** Sums of whole vectors, in converter codes: as i16 as long as the device can say them so. */
+  async #sums(resident: Resident, vectors: Uint8Array): Promise<Int32Array> {
+    try {
+      return await this.#ask(resident, vectors, resident.width);
+    } catch (error) {
+      if (!isRefusal(error, "too-wide")) throw error;
+    }
+    resident.width = 4;
+    return this.#ask(resident, vectors, 4);
+  }
+
+  async #ask({ block }: Resident, vectors: Uint8Array, width: 2 | 4): Promise<Int32Array> {
+    const { tile, rows, columns } = block;
+    const count = vectors.length / rows;
+    const sums = new Int32Array(count * columns);
+    for (const [from, length] of batches(count, this.#batch(block, width))) {
+      const part = vectors.subarray(from * rows, (from + length) * rows);
+      const reply = await this.#session.request("multiply", { tile, width, vectors: part });
+      if (reply.sums.length !== length * columns * width) {
+        throw new Failure("bridge/bad-reply", `tile ${tile}: ${reply.sums.length} bytes of sums for ${length} vectors`);
+      }
+      sums.set(width === 2 ? new Int16Array(reply.sums.buffer) : new Int32Array(reply.sums.buffer), from * columns);
+    }
+    return sums;
+  }
+
+  /** Vectors that fit in one frame, there and back. */
+  #batch({ rows, columns }: Block, width: 2 | 4): number {
+    const room = this.#session.device.mtu - MULTIPLY_HEADER_BYTES;
+    return Math.max(1, Math.floor(room / Math.max(rows, columns * width)));
+  }
+}
+
+function batches(count: number, most: number): [from: number, length: number][] {
+  return Array.from({ length: Math.ceil(count / most) }, (_, i) => [i * most, Math.min(most, count - i * most)]);
+}
+
+/** The link works, but the tiles do not hold what they should. */
+function hasRestarted(error: unknown): boolean {
+  return isEmpty(error) || (isFailure(error, "bridge/disconnected") && error.detail.restarted === true);
+}
+
+function isEmpty(error: unknown): boolean {
+  return isRefusal(error, "not-committed");
+}
+
+function isRefusal(error: unknown, refusal: Refusal): boolean {
+  return isFailure(error, "bridge/refused") && error.detail.refusal === refusal;
+}
+
+function checkDevice({ device }: Session, { name, array, converter }: AcceleratorProfile): void {
+  const expected = {
+    rows: array.rows,
+    columns: array.columns,
+    weightBits: array.weightBits,
+    adcBits: converter.bits,
+    tiles: array.tiles,
+  };
+  for (const [what, value] of Object.entries(expected)) {
+    const got = device[what as keyof typeof expected];
+    if (got === value || (what === "tiles" && got > value)) continue;
+    throw new Failure("bridge/wrong-device", `the device has ${what} ${got}, profile ${name} says ${value}`, {
+      what,
+      got,
+    });
+  }
+}
+
+function checkLayer({ name, rows, columns, weights, typicalInputs }: UnitLayer): void {
+  if (weights.length !== rows * columns || !weights.every(Number.isFinite)) {
+    throw new Failure("input/shape", `${name}: ${rows} x ${columns} finite weights expected, ${weights.length} got`);
+  }
+  if (typicalInputs.length === 0 || typicalInputs.length % rows !== 0) {
+    throw new Failure(
+      "input/shape",
+      `${name}: whole typical vectors of ${rows} codes expected, ${typicalInputs.length} bytes got`,
+    );
+  }
+}
+
+function notPlaced(layer: string): Failure {
+  return new Failure("input/missing", `layer ${layer} is not on the accelerator`);
+}

@@ -1,0 +1,100 @@
+import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
+import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
+import { Failure } from "../runtime/base/failure.ts";
+import type { Accelerator, UnitLayer } from "../runtime/plan/unit.ts";
+import { AcceleratorUnit } from "./accelerator.ts";
+import { EmulatedDevice } from "./emulator/device.ts";
+import { serve } from "./emulator/serve.ts";
+import type { SessionTiming } from "./greeting.ts";
+import { Session } from "./session.ts";
+import { pair } from "./transport/pair.ts";
+import type { Connect } from "./transport/transport.ts";
+
+/** A device with an open session. Calling `place` again replaces what was placed before. */
+export interface OpenAccelerator extends Accelerator {
+  readonly session: Session;
+  readonly profile: AcceleratorProfile;
+  /** The model behind an `emulator:` address. */
+  readonly emulated: EmulatedDevice | undefined;
+  place(layers: readonly UnitLayer[]): Promise<AcceleratorUnit>;
+  close(): Promise<void>;
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800, y: 31_557_600 };
+
+/** "90", "90s", "12h", "30d", "1y" in seconds. @throws Failure `input/malformed` */
+export function parseAge(text: string): number {
+  const [, number = "", unit = "s"] = /^(\d+(?:\.\d+)?)([smhdwy])?$/.exec(text) ?? [];
+  const seconds = Math.round(Number(number) * SECONDS[unit]);
+  if (number === "" || seconds > 0xffffffff) {
+    throw new Failure("input/malformed", `an age such as 90s, 12h, 30d or 1y expected, got "${text}"`);
+  }
+  return seconds;
+}
+
+/**
+ * Opens the session with the device at `address`:
+ *   emulator:PROFILE[?seed=N&age=30d&temperature=45]  a modelled device in this process; `profile` is not needed
+ *   serial:PATH or PATH                               a serial port, such as /dev/serial/by-id/...
+ * @throws Failure `bridge/open`, `bridge/timeout`, `bridge/protocol-version`, `profile/...`, `input/malformed`.
+ */
+export async function openAccelerator(
+  address: string,
+  profile?: AcceleratorProfile,
+  timing: Partial<SessionTiming> = {},
+): Promise<OpenAccelerator> {
+  if (address.startsWith("emulator:")) return openEmulated(address.slice("emulator:".length), timing);
+  if (!profile) throw new Failure("input/missing", `which accelerator is at ${address}? Its profile is needed`);
+  const path = address.replace(/^serial:/, "");
+  // Only here, so that nothing else needs serialport's native part.
+  const { openSerial } = await import("./transport/serial.ts");
+  return opened(() => openSerial(path, profile.link.baudRate), profile, undefined, timing);
+}
+
+async function openEmulated(address: string, timing: Partial<SessionTiming>): Promise<OpenAccelerator> {
+  const [name = "", query = ""] = address.split("?");
+  const options = new URLSearchParams(query);
+  const profile = await loadAcceleratorProfile(name);
+  const temperature = options.get("temperature");
+  const device = new EmulatedDevice(profile, {
+    seed: numberOf(options.get("seed") ?? "1"),
+    ageSeconds: parseAge(options.get("age") ?? "0"),
+    ...(temperature === null ? {} : { temperatureC: numberOf(temperature) }),
+  });
+  return opened(async () => connectEmulated(device), profile, device, timing);
+}
+
+/** A line to a device in this process. */
+function connectEmulated(device: EmulatedDevice): ReturnType<typeof pair>[0] {
+  const [host, far] = pair({ seed: 0 }, "emulator");
+  void serve(device, far);
+  return host;
+}
+
+function numberOf(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value))
+    throw new Failure("input/malformed", `a number expected, got "${text}"`);
+  return value;
+}
+
+async function opened(
+  connect: Connect,
+  profile: AcceleratorProfile,
+  emulated: EmulatedDevice | undefined,
+  timing: Partial<SessionTiming>,
+): Promise<OpenAccelerator> {
+  const session = await Session.open(connect, timing);
+  let unit: AcceleratorUnit | undefined;
+  return {
+    session,
+    profile,
+    emulated,
+    async place(layers) {
+      unit?.release();
+      unit = await AcceleratorUnit.place(session, profile, layers);
+      return unit;
+    },
+    close: () => session.close(),
+  };
+}

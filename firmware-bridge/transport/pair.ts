@@ -1,0 +1,79 @@
+import { uniform } from "../../runtime/base/random.ts";
+import type { Transport, TransportListener } from "./transport.ts";
+
+/** What goes wrong on a line, per write or per byte, as probabilities. */
+export interface LineFaults {
+  readonly seed: number;
+  /** A byte has one bit flipped. */
+  readonly byteErrors?: number;
+  /** A write is lost, or arrives twice, or arrives in two pieces. */
+  readonly drops?: number;
+  readonly duplicates?: number;
+  readonly splits?: number;
+}
+
+/** Two ends of a line in one process: what one end writes the other one reads, a turn of the event loop later. */
+export function pair(faults: LineFaults = { seed: 0 }, name = "pair"): [Transport, Transport] {
+  const damage = damager(faults);
+  const left = new End(name, damage);
+  const right = new End(name, damage);
+  left.peer = right;
+  right.peer = left;
+  return [left, right];
+}
+
+type Damage = (bytes: Uint8Array) => Uint8Array[];
+
+class End implements Transport {
+  readonly name: string;
+  peer: End | undefined;
+  readonly #damage: Damage;
+  #listener: TransportListener | undefined;
+  #early: Uint8Array[] = [];
+
+  constructor(name: string, damage: Damage) {
+    this.name = name;
+    this.#damage = damage;
+  }
+
+  listen(listener: TransportListener): void {
+    this.#listener = listener;
+    for (const bytes of this.#early) setImmediate(() => this.#receive(bytes));
+    this.#early = [];
+  }
+
+  write(bytes: Uint8Array): void {
+    const { peer } = this;
+    for (const part of this.#damage(bytes)) if (peer) setImmediate(() => peer.#receive(part));
+  }
+
+  async close(): Promise<void> {
+    const { peer } = this;
+    this.#end("closed");
+    if (peer) peer.#end("closed by the other side");
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (!this.peer) return;
+    if (this.#listener) this.#listener.data(bytes);
+    else this.#early.push(bytes);
+  }
+
+  #end(reason: string): void {
+    if (!this.peer) return;
+    this.peer = undefined;
+    this.#listener?.closed(reason);
+  }
+}
+
+function damager({ seed, byteErrors = 0, drops = 0, duplicates = 0, splits = 0 }: LineFaults): Damage {
+  if (byteErrors + drops + duplicates + splits === 0) return (bytes) => [bytes.slice()];
+  const next = uniform(seed);
+  return (bytes) => {
+    if (next() < drops) return [];
+    const noisy = bytes.map((byte) => (next() < byteErrors ? byte ^ (1 << Math.floor(8 * next())) : byte));
+    const cut = next() < splits ? Math.floor(noisy.length * next()) : 0;
+    const parts = [noisy.subarray(0, cut), noisy.subarray(cut)].filter(({ length }) => length > 0);
+    return next() < duplicates ? [...parts, ...parts] : parts;
+  };
+}

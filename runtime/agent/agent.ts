@@ -1,0 +1,301 @@
+import { randomUUID } from "node:crypto";
+import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
+import { readJob } from "../fleet/jobs.ts";
+import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
+import * as effects from "./effects.ts";
+import { type Effect, type Event, step, type Work, type Working } from "./lifecycle.ts";
+import type { AgentParts } from "./ports.ts";
+import { Reservoir } from "./reservoir.ts";
+import { Serving } from "./serving.ts";
+import { type Goal, newDevice, type State, servedBy } from "./state.ts";
+import { Vitals } from "./vitals.ts";
+import { Voice } from "./voice.ts";
+import { Watch } from "./watch.ts";
+import { type Result, Worksite } from "./worksite.ts";
+
+/** How long each kind of work may take, in seconds; preparing may take what the profile says. */
+const limits: Readonly<Record<Exclude<Work, "prepare">, number>> = {
+  admit: 60,
+  download: 6 * 3600,
+  verify: 300,
+  "self-test": 600,
+  activate: 300,
+  revert: 300,
+};
+
+interface Done {
+  readonly derived?: string;
+  readonly baselinePct?: number | undefined;
+}
+
+/**
+ * The loop around `step`: events come one by one; the new state is saved, then its effects are done, and what comes of
+ * them are events again. Whatever an effect does to itself, the loop goes on.
+ */
+export class Agent implements FleetListener {
+  readonly serving: Serving;
+  readonly #parts: AgentParts;
+  readonly #boot = randomUUID();
+  readonly #beganMs: number;
+  readonly #voice: Voice;
+  readonly #worksite: Worksite;
+  readonly #reservoir: Reservoir;
+  readonly #watch: Watch;
+  readonly #vitals: Vitals;
+  readonly #closing = new AbortController();
+  #state: State;
+  #saved = true;
+  #calibratedMs: number | undefined;
+  #telling: Promise<void> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
+
+  private constructor(parts: AgentParts, state: State) {
+    this.#parts = parts;
+    this.#state = state;
+    this.#beganMs = parts.clock.uptimeMs();
+    this.#reservoir = new Reservoir(parts.reservoirSamples);
+    this.serving = new Serving(parts.clock, this.#reservoir);
+    this.#worksite = new Worksite(parts.clock);
+    this.#watch = new Watch(parts, this.serving, {
+      state: () => this.#state,
+      post: (event) => this.post(event),
+      upkeepId: () => `upkeep-${randomUUID()}`,
+      checked: () => this.#publishHealth(),
+    });
+    this.#vitals = new Vitals(parts, this.serving);
+    this.#voice = new Voice(parts, parts.connect(this), this.#boot);
+  }
+
+  /** Goes on where the last process ended. Resolves once the committed model serves. @throws Failure store/corrupt */
+  static async start(parts: AgentParts): Promise<Agent> {
+    const state = ((await parts.store.state.load()) as State | undefined) ?? newDevice;
+    const agent = new Agent(parts, state);
+    await agent.post({ type: "started" });
+    agent.#begin();
+    return agent;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** One answer of the serving model. @throws Failure agent/not-serving, input/shape */
+  infer(input: Float32Array): Promise<Float32Array> {
+    return this.serving.infer(input);
+  }
+
+  /** Resolves when the event has been taken and its effects are done or, if they are long, begun. */
+  post(event: Event): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#take(event)).catch((error: unknown) => this.#unexpected(error));
+    return this.#turn;
+  }
+
+  /** The model that serves, stays; what is at work is given up, and begun again at the next start. */
+  async stop(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#watch.end(), this.#telling]);
+    this.#worksite.abort();
+    await this.#worksite.idle();
+    await this.#turn;
+    await this.#voice.end();
+  }
+
+  connected(): void {
+    this.#voice.introduce();
+    this.#voice.report(this.#state);
+    this.#publishHealth();
+  }
+
+  desired(payload: Uint8Array): void {
+    this.#turn = this.#turn.then(() => this.#takeJob(payload)).catch((error: unknown) => this.#unexpected(error));
+  }
+
+  async command({ name }: Command): Promise<Reply> {
+    if (name === "ping") return { ok: true, result: { ts: this.#parts.clock.now(), boot: this.#boot } };
+    return this.#watch.recalibrate();
+  }
+
+  async #takeJob(payload: Uint8Array): Promise<void> {
+    const { clock, info, leases } = this.#parts;
+    const reading = readJob(payload, info.device, this.#state.seen, clock.now());
+    switch (reading.kind) {
+      case "repeated":
+        return;
+      case "withdrawn":
+        return this.#take({ type: "withdrawn" });
+      case "refused":
+        return this.#take({ type: "refused", ...reading });
+      case "job": {
+        const unit = leases.present ? "accelerator" : "digital";
+        return this.#take({ type: "job", job: reading.job, hash: reading.hash, unit });
+      }
+    }
+  }
+
+  /** Where the disk refuses the new state, nothing of it happens. */
+  async #take(event: Event): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    const before = this.#state.phase.at;
+    const { state, effects } = step(this.#state, event);
+    if (state !== this.#state) {
+      this.#saved = await this.#save(state);
+      if (!this.#saved) return this.#publishHealth();
+      if (state.active?.derived !== this.#state.active?.derived) this.#calibratedMs = this.#parts.clock.uptimeMs();
+      this.#state = state;
+    }
+    for (const effect of effects) await this.#do(effect);
+    if (state.phase.at !== before) this.#watch.wake();
+    this.#voice.report(this.#state);
+    this.#publishHealth();
+  }
+
+  async #save(state: State): Promise<boolean> {
+    try {
+      await this.#parts.store.state.save(state);
+      return true;
+    } catch (error) {
+      this.#unexpected(error);
+      return false;
+    }
+  }
+
+  async #do(effect: Effect): Promise<void> {
+    switch (effect.do) {
+      case "work":
+        return this.#work(effect.what);
+      case "abort":
+        return this.#worksite.abort();
+      case "serve":
+        return this.#serve();
+      case "announce":
+        return this.#voice.announce(effect.what);
+      case "collect":
+        return this.#collect();
+    }
+  }
+
+  #work(what: Work): void {
+    const { phase } = this.#state;
+    if (phase.at === "IDLE" || phase.at === "TRIAL") return;
+    const { at, goal } = phase;
+    const seconds = what === "prepare" ? this.#parts.profile.calibration.maxSeconds : limits[what];
+    const report = (progress: Progress): void => this.#voice.progress(this.#state, progress);
+    this.#worksite.begin(
+      seconds,
+      (signal) => this.#perform(what, { parts: this.#parts, goal, signal, report }),
+      (result) => void this.post(outcomeOf(at, result)),
+    );
+  }
+
+  async #perform(what: Work, work: effects.Work): Promise<Done> {
+    const { phase } = this.#state;
+    const { derived = "", baselinePct } = "derived" in phase ? phase : {};
+    switch (what) {
+      case "admit":
+        await effects.admit(work);
+        return {};
+      case "download":
+        await effects.downloadAll(work);
+        return {};
+      case "verify":
+        await effects.verify(work);
+        return {};
+      case "prepare":
+        return this.#prepare(work);
+      case "self-test":
+        await effects.selfTest(work, derived, baselinePct);
+        return {};
+      case "activate":
+        return this.#activate(work, derived);
+      case "revert":
+        await this.#serve();
+        return {};
+    }
+  }
+
+  /** Nothing may come between the question whether this is still wanted and the exchange. */
+  async #activate({ goal, signal }: effects.Work, derived: string): Promise<Done> {
+    const loaded = await effects.load(this.#parts, { ...goal.release, derived });
+    signal.throwIfAborted();
+    this.serving.exchange(loaded);
+    return {};
+  }
+
+  /** Upkeep must not make worse what serves now, so that is measured first. */
+  async #prepare(work: effects.Work): Promise<Done> {
+    const upkeep = work.goal.action === "recalibrate";
+    const now = upkeep ? await effects.measure(this.serving, this.#parts.clock.uptimeMs) : undefined;
+    return { derived: await effects.prepare(work, this.#reservoir), baselinePct: now?.agreementPct };
+  }
+
+  /** What serves already is left in peace. */
+  async #serve(): Promise<void> {
+    const wanted = servedBy(this.#state);
+    const present = this.serving.loaded;
+    if (wanted && present && wanted.derived === present.deployed.derived && wanted.unit === present.deployed.unit)
+      return;
+    try {
+      this.serving.exchange(wanted && (await effects.load(this.#parts, wanted)));
+    } catch (error) {
+      this.serving.exchange(undefined);
+      void this.post({ type: "unservable", derived: wanted?.derived ?? "", message: messageOf(error) });
+    }
+  }
+
+  async #collect(): Promise<void> {
+    const { active, previous, phase } = this.#state;
+    const goal: readonly Goal[] = phase.at === "IDLE" ? [] : [phase.goal];
+    const releases = [active, previous, ...goal.map(({ release }) => release)].filter((model) => model !== undefined);
+    const derived = [active?.derived, previous?.derived, "derived" in phase ? phase.derived : undefined];
+    const blobs = releases.flatMap(({ model, calibration, probes }) => [model, calibration, probes]);
+    await this.#parts.store
+      .collect({
+        blobs: new Set(blobs.map(({ sha256 }) => sha256)),
+        derived: new Set(derived.filter((name) => name !== undefined)),
+      })
+      .catch((error: unknown) => this.#parts.log.warn("not tidied up", { error }));
+  }
+
+  #begin(): void {
+    this.#watch.begin();
+    this.#telling = this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    const { clock, healthSeconds } = this.#parts;
+    const { signal } = this.#closing;
+    for (;;) {
+      await clock.sleep(healthSeconds * 1000, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      this.serving.meter.turn();
+      this.#publishHealth();
+    }
+  }
+
+  #publishHealth(): void {
+    const { drift, reading } = this.#watch;
+    this.#vitals
+      .take({
+        boot: this.#boot,
+        beganMs: this.#beganMs,
+        state: this.#state,
+        saved: this.#saved,
+        calibratedMs: this.#calibratedMs,
+        drift,
+        reading,
+      })
+      .then((health) => this.#voice.health(health))
+      .catch((error: unknown) => this.#unexpected(error));
+  }
+
+  #unexpected(error: unknown): void {
+    this.#parts.log.error(messageOf(error), { error });
+  }
+}
+
+function outcomeOf(at: Working, result: Result<Done>): Event {
+  if (result.ok) return { type: "done", at, ...result.value };
+  const { error } = result;
+  const code: FailureCode = isFailure(error) ? error.code : "job/impossible";
+  return { type: "failed", at, code, message: messageOf(error) };
+}

@@ -1,0 +1,188 @@
+import { Failure, isFailure } from "../base/failure.ts";
+import type { Progress } from "../fleet/topics.ts";
+import { askProbes, type ProbeReading, type Probes } from "../health/probes.ts";
+import type { BlobRef } from "../store/blobs.ts";
+import { canonical, sha256 } from "../store/digest.ts";
+import type { Recipe } from "../store/store.ts";
+import { decodeNpy } from "../tensor/npy.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { AgentParts } from "./ports.ts";
+import type { Reservoir } from "./reservoir.ts";
+import type { Loaded, Serving } from "./serving.ts";
+import type { Deployed, Goal, Release, Unit } from "./state.ts";
+
+/** What an effect works with. Each one can be done again after a power cut, at no harm. */
+export interface Work {
+  readonly parts: AgentParts;
+  readonly goal: Goal;
+  readonly signal: AbortSignal;
+  readonly report: (progress: Progress) => void;
+}
+
+/** Space for the whole job: what is still to fetch, and the prepared model, which is never bigger than the float one. */
+export async function admit({ parts: { store }, goal: { release } }: Work): Promise<void> {
+  let bytes = 2 * release.model.bytes;
+  for (const ref of filesOf(release)) {
+    if (!(await store.blobs.has(ref.sha256))) bytes += ref.bytes;
+  }
+  await store.checkSpace(bytes);
+}
+
+export async function downloadAll({ parts, goal, signal, report }: Work): Promise<void> {
+  const files = filesOf(goal.release);
+  const of = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  for (const ref of files) {
+    if (!(await parts.store.blobs.has(ref.sha256))) {
+      const part = await parts.store.blobs.part(ref);
+      const onProgress = (bytes: number): void => report({ stage: "download", done: done + bytes, of });
+      await parts.fetch(goal.urls?.[ref.sha256] ?? "", part, { signal, onProgress });
+    }
+    done += ref.bytes;
+  }
+}
+
+/** Reads back from the disk what will be worked with. What is not right is removed, so that the next job fetches it. */
+export async function verify({ parts: { store }, goal: { release } }: Work): Promise<void> {
+  for (const { sha256 } of filesOf(release)) {
+    await store.blobs.read(sha256).catch(async (error: unknown) => {
+      await store.blobs.remove(sha256);
+      throw error;
+    });
+  }
+}
+
+/** Returns the name of the derived model. An accelerator that does not answer is no reason to have no model. */
+export async function prepare(work: Work, reservoir: Reservoir): Promise<string> {
+  const { leases, log } = work.parts;
+  const unit = leases.present ? work.goal.release.unit : "digital";
+  try {
+    return await prepareFor(unit, work, reservoir);
+  } catch (error) {
+    if (unit === "digital" || !isFailure(error) || !error.code.startsWith("bridge/")) throw error;
+    log.warn("prepared without the accelerator", { error });
+    return prepareFor("digital", work, reservoir);
+  }
+}
+
+async function prepareFor(unit: Unit, { parts, goal, signal, report }: Work, reservoir: Reservoir): Promise<string> {
+  const { store, leases, preparer, profile } = parts;
+  const { release } = goal;
+  const recipe = recipeOf(parts, goal, unit);
+  const found = unit === "digital" ? await store.findDerived(recipe) : undefined;
+  if (found !== undefined) return found;
+  const shipped = await tensor(parts, release.calibration, "calibration");
+  const { samples: limit } = profile.calibration;
+  const samples = goal.action === "recalibrate" ? reservoir.mix(shipped, limit) : shipped;
+  const probes = await tensor(parts, release.probes, "probes");
+  const model = await store.blobs.read(release.model.sha256);
+  const prepared = await preparer.prepare({ model, name: release.name, samples, probes, unit }, report, signal);
+  signal.throwIfAborted();
+  const derived = await store.writeDerived(recipe, prepared.model, bytesOf(prepared.answers));
+  if (unit === "accelerator") leases.grant(derived);
+  return derived;
+}
+
+/** Opens a prepared model with its probes. @throws Failure store/corrupt, model/..., plan/..., input/shape */
+export async function load(parts: AgentParts, deployed: Deployed): Promise<Loaded> {
+  const { store, leases, openEngine } = parts;
+  const { model } = await store.readDerived(deployed.derived);
+  const unit = deployed.unit === "accelerator" ? leases.of(deployed.derived) : undefined;
+  const [engine, probes] = [await openEngine(model, unit), await probesOf(parts, deployed)];
+  const fits = probes.inputs.length === probes.count * engine.inputLength;
+  if (!fits || probes.answers.length !== probes.count * engine.outputLength) {
+    const found = `found ${probes.inputs.length} and ${probes.answers.length} numbers`;
+    const expected = `${probes.count} x ${engine.inputLength} and x ${engine.outputLength}`;
+    throw new Failure("input/shape", `probes: expected ${expected}, ${found}`);
+  }
+  return { deployed, engine, probes };
+}
+
+async function probesOf(parts: AgentParts, { derived, probes }: Deployed): Promise<Probes> {
+  const { shape, data: inputs } = await tensor(parts, probes, "probes");
+  const { answers } = await parts.store.readDerived(derived);
+  return { count: shape[0] ?? 0, inputs, answers: floatsOf(answers) };
+}
+
+/**
+ * Agreement of the model on trial with the float answers of the model it replaces, on that one's probes, in per cent:
+ * what a mistake in training looks like from here. Undefined where the two are not comparable.
+ */
+export async function continuityPct(
+  parts: AgentParts,
+  serving: Serving,
+  before: Deployed | undefined,
+): Promise<number | undefined> {
+  const { loaded } = serving;
+  if (!loaded || !before) return undefined;
+  const probes = await probesOf(parts, before);
+  const { inputLength, outputLength } = loaded.engine;
+  const { count, inputs, answers } = probes;
+  if (inputs.length !== count * inputLength || answers.length !== count * outputLength) return undefined;
+  return (await askProbes(probes, (input) => serving.ask(input), parts.clock.uptimeMs)).agreementPct;
+}
+
+/** @throws Failure job/self-test unless the prepared model is good enough to be tried. */
+export async function selfTest({ parts, goal }: Work, derived: string, baselinePct: number | undefined): Promise<void> {
+  const { engine, probes } = await load(parts, { ...goal.release, derived });
+  const reading = await askProbes(probes, (input) => engine.run(input), parts.clock.uptimeMs);
+  const fault = faultOf(reading, goal, baselinePct);
+  if (fault !== undefined) throw new Failure("job/self-test", `self-test: ${fault}`, { ...reading });
+}
+
+/** What is wrong with a model that gives such answers; undefined if nothing is. */
+export function faultOf(reading: ProbeReading, goal: Goal, baselinePct: number | undefined): string | undefined {
+  const { accept } = goal.release;
+  const least = leastAgreement(goal, baselinePct);
+  if (reading.nonFinite > 0) return `${reading.nonFinite} answers are not finite`;
+  if (reading.agreementPct < least) {
+    return `expected at least ${least.toFixed(1)} % agreement with the float model, found ${reading.agreementPct.toFixed(1)} %`;
+  }
+  if (accept.p95Ms !== undefined && reading.p95Ms > accept.p95Ms) {
+    return `expected a p95 latency of at most ${accept.p95Ms} ms, found ${reading.p95Ms.toFixed(2)} ms`;
+  }
+  return undefined;
+}
+
+/** A new model must be as good as its release asks; upkeep must only not make worse what serves anyway. */
+function leastAgreement({ action, release }: Goal, baselinePct: number | undefined): number {
+  const { minAgreementPct } = release.accept;
+  if (action === "install" || action === "rollback") return minAgreementPct;
+  return Math.min(minAgreementPct, baselinePct ?? minAgreementPct);
+}
+
+/** Agreement of what serves now, as it is now; undefined if nothing does. */
+export async function measure(serving: Serving, nowMs: () => number): Promise<ProbeReading | undefined> {
+  const { loaded } = serving;
+  return loaded && askProbes(loaded.probes, (input) => serving.ask(input), nowMs);
+}
+
+/** What a model was made of. An accelerator is never the same twice, so its models are named after their goal. */
+function recipeOf({ info, profile }: AgentParts, { id, action, release }: Goal, unit: string): Recipe {
+  return {
+    model: release.model.sha256,
+    calibration: release.calibration.sha256,
+    probes: release.probes.sha256,
+    profile: sha256(canonical(profile)),
+    runtime: info.runtime,
+    unit,
+    ...((unit === "accelerator" || action === "recalibrate") && { goal: id }),
+  };
+}
+
+function filesOf({ model, calibration, probes }: Release): BlobRef[] {
+  return [model, calibration, probes];
+}
+
+async function tensor({ store }: AgentParts, ref: BlobRef, what: string): Promise<Tensor> {
+  return decodeNpy(await store.blobs.read(ref.sha256), what);
+}
+
+/** Little-endian, as every machine that this runs on. */
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+function floatsOf(bytes: Uint8Array): Float32Array {
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}

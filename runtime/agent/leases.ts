@@ -1,0 +1,92 @@
+import { Failure } from "../base/failure.ts";
+import type { Accelerator, MatmulUnit, UnitLayer } from "../plan/unit.ts";
+
+/**
+ * The one accelerator and the models that want it. Placing a model's layers takes the tiles from the model before:
+ * what that still asks is then computed digitally, never on weights of somebody else. A lease ends with the process
+ * too: programming the same weights again gives other errors, so a model gets its tiles back by a recalibration only.
+ */
+export class Leases implements Accelerator {
+  readonly #accelerator: Accelerator | undefined;
+  #current: Lease | undefined;
+  #owner: string | undefined;
+
+  constructor(accelerator: Accelerator | undefined) {
+    this.#accelerator = accelerator;
+  }
+
+  get present(): boolean {
+    return this.#accelerator !== undefined;
+  }
+
+  /** @throws Failure bridge/... */
+  async place(layers: readonly UnitLayer[]): Promise<MatmulUnit> {
+    if (!this.#accelerator) throw new Failure("bridge/open", "no accelerator is configured");
+    this.#current?.end();
+    this.#owner = undefined;
+    this.#current = new Lease(await this.#accelerator.place(layers));
+    return this.#current;
+  }
+
+  /** The tiles as they are programmed now belong to this prepared model. */
+  grant(derived: string): void {
+    this.#owner = derived;
+  }
+
+  /** Undefined if the tiles hold something else. */
+  of(derived: string): MatmulUnit | undefined {
+    return this.holds(derived) ? this.#current : undefined;
+  }
+
+  /** Whether the tiles hold this prepared model, as far as it was placed, and answer. */
+  holds(derived: string): boolean {
+    return this.#owner === derived && this.#current?.lost === false;
+  }
+}
+
+class Lease implements MatmulUnit {
+  readonly #unit: MatmulUnit;
+  readonly #placed: number;
+  #ended = false;
+
+  constructor(unit: MatmulUnit) {
+    this.#unit = unit;
+    this.#placed = unit.layers.size;
+  }
+
+  get lost(): boolean {
+    return this.#ended || (this.#placed > 0 && this.#unit.layers.size === 0);
+  }
+
+  get name(): string {
+    return this.#unit.name;
+  }
+
+  get uid(): string {
+    return this.#unit.uid;
+  }
+
+  get layers(): ReadonlySet<string> {
+    return this.#ended ? new Set() : this.#unit.layers;
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {
+    this.#assertMine();
+    const products = await this.#unit.multiply(layer, inputs, count);
+    this.#assertMine();
+    return products;
+  }
+
+  async nominal(layer: string): Promise<Float32Array> {
+    this.#assertMine();
+    return this.#unit.nominal(layer);
+  }
+
+  #assertMine(): void {
+    if (this.#ended) throw new Failure("bridge/refused", `${this.#unit.name}: its tiles now hold another model`);
+  }
+}

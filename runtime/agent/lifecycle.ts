@@ -1,0 +1,280 @@
+import type { FailureCode } from "../base/failure.ts";
+import type { Install, Job, Upkeep } from "../fleet/jobs.ts";
+import type { Action, Deployed, End, Goal, Phase, Release, StageName, State, Unit } from "./state.ts";
+import { servedBy } from "./state.ts";
+
+export type Event =
+  | { readonly type: "started" }
+  | { readonly type: "job"; readonly job: Job; readonly hash: string; readonly unit: Unit }
+  | { readonly type: "withdrawn" }
+  | { readonly type: "refused"; readonly hash: string; readonly code: FailureCode; readonly message: string }
+  | { readonly type: "upkeep"; readonly action: "recalibrate" | "fall-back"; readonly id: string; readonly unit: Unit }
+  | {
+      readonly type: "done";
+      readonly at: Working;
+      readonly derived?: string;
+      readonly baselinePct?: number | undefined;
+    }
+  | { readonly type: "failed"; readonly at: Working; readonly code: FailureCode; readonly message: string }
+  | ({ readonly type: "health" } & TrialReading)
+  /** The model could not be opened, or died. */
+  | { readonly type: "unservable"; readonly derived: string; readonly message: string };
+
+/** What the watch saw of the model that serves, since it began to. */
+export interface TrialReading {
+  readonly ok: boolean;
+  readonly reason?: string | undefined;
+  readonly inferences: number;
+  readonly seconds: number;
+}
+
+export type Work = "admit" | "download" | "verify" | "prepare" | "self-test" | "activate" | "revert";
+export type Working = StageName | "ROLLING_BACK";
+
+export type Effect =
+  /** Begins work that ends in a `done` or `failed` event of that stage; whatever was at work before is aborted. */
+  | { readonly do: "work"; readonly what: Work }
+  | { readonly do: "abort" }
+  /** Makes the model of this state (`servedBy`) answer. */
+  | { readonly do: "serve" }
+  | { readonly do: "announce"; readonly what: Announcement }
+  /** Removes from the store what this state does not name. */
+  | { readonly do: "collect" };
+
+export interface Announcement {
+  readonly level: "info" | "warning" | "error";
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface Step {
+  readonly state: State;
+  readonly effects: readonly Effect[];
+}
+
+/** The way of a model. `restarts`: a stage that takes the process down so often is given up. */
+export const stages: Readonly<
+  Record<StageName, { readonly work: Work; readonly leadsTo: StageName | "TRIAL"; readonly restarts: number }>
+> = {
+  ACCEPTED: { work: "admit", leadsTo: "DOWNLOADING", restarts: Number.POSITIVE_INFINITY },
+  DOWNLOADING: { work: "download", leadsTo: "VERIFIED", restarts: Number.POSITIVE_INFINITY },
+  VERIFIED: { work: "verify", leadsTo: "PREPARING", restarts: Number.POSITIVE_INFINITY },
+  PREPARING: { work: "prepare", leadsTo: "SELFTEST", restarts: 3 },
+  SELFTEST: { work: "self-test", leadsTo: "STAGED", restarts: 3 },
+  STAGED: { work: "activate", leadsTo: "TRIAL", restarts: 3 },
+};
+const TRIAL_RESTARTS = 2;
+
+/** Where each goal joins the way. */
+const beginnings: Readonly<Record<Action, StageName>> = {
+  install: "ACCEPTED",
+  recalibrate: "PREPARING",
+  /** A prepared model holds its digital corrections too, so it is at hand. */
+  "fall-back": "STAGED",
+  rollback: "STAGED",
+};
+
+/**
+ * The whole life of the models on a device. Pure: the agent saves the state, does the effects in order and feeds what
+ * comes of them back. After a power cut it loads the state and sends "started". An event that a state does not expect
+ * changes nothing, and only two events touch `active`: a trial that passed, and an active model that can't be opened.
+ */
+export function step(state: State, event: Event): Step {
+  switch (event.type) {
+    case "started":
+      return started(state);
+    case "job":
+      return state.seen && event.job.seq <= state.seen.seq ? { state, effects: [] } : taken(state, event);
+    case "withdrawn":
+      return withdrawn(state);
+    case "refused":
+      return refused(state, event);
+    case "upkeep":
+      return upkeep(state, event);
+    case "done":
+      return done(state, event);
+    case "failed":
+      return failed(state, event);
+    case "health":
+      return tried(state, event);
+    case "unservable":
+      return unservable(state, event);
+  }
+}
+
+function started(state: State): Step {
+  const { phase } = state;
+  switch (phase.at) {
+    case "IDLE":
+      return { state, effects: [{ do: "serve" }, { do: "collect" }] };
+    case "ROLLING_BACK":
+      return { state, effects: [{ do: "serve" }, { do: "work", what: "revert" }] };
+    case "TRIAL":
+      if (phase.restarts >= TRIAL_RESTARTS)
+        return rollBack(state, phase, "job/trial", "it restarted too often on trial");
+      return { state: { ...state, phase: { ...phase, restarts: phase.restarts + 1 } }, effects: [{ do: "serve" }] };
+    default: {
+      const { work, restarts } = stages[phase.at];
+      if (phase.restarts >= restarts) return end(state, "FAILED", "job/impossible", "it restarted the agent too often");
+      const again = { ...state, phase: { ...phase, restarts: phase.restarts + 1 } };
+      return { state: again, effects: [{ do: "serve" }, { do: "work", what: work }] };
+    }
+  }
+}
+
+/** A newer job takes the place of an older one, at any stage. */
+function taken(state: State, { job, hash, unit }: Extract<Event, { type: "job" }>): Step {
+  const effects: Effect[] = state.phase.at === "IDLE" ? [] : [{ do: "abort" }, { do: "serve" }];
+  if (isJob(state.phase))
+    effects.push(announce("warning", "job/canceled", `${state.phase.goal.id}: ${job.jobId} came`));
+  const seen = { jobId: job.jobId, seq: job.seq, hash };
+  const next: State = { ...state, phase: { at: "IDLE" }, seen, refused: undefined, outcome: undefined };
+  if (job.action === "none") return { state: next, effects: [...effects, { do: "collect" }] };
+  const goal = goalOf(state, job, unit);
+  if (goal) return then(effects, begin(next, goal));
+  const missing = job.action === "rollback" ? "there is no previous model" : "no model is installed";
+  const outcome = { id: job.jobId, action: job.action, seq: job.seq, state: "FAILED" } as const;
+  const message = `${job.action}: ${missing}`;
+  return { state: { ...next, outcome: { ...outcome, code: "job/impossible", message } }, effects };
+}
+
+function goalOf(state: State, job: Install | Upkeep, unit: Unit): Goal | undefined {
+  const goal = { id: job.jobId, seq: job.seq, action: job.action };
+  if (job.action === "install") return { ...goal, release: releaseOf(job, unit), urls: urlsOf(job) };
+  const { active, previous } = state;
+  if (job.action === "recalibrate") return active && { ...goal, release: { ...active, unit } };
+  return previous && { ...goal, release: previous, derived: previous.derived };
+}
+
+function begin(state: State, goal: Goal): Step {
+  const at = beginnings[goal.action];
+  return {
+    state: { ...state, phase: { at, goal, derived: goal.derived, restarts: 0 } },
+    effects: [{ do: "work", what: stages[at].work }],
+  };
+}
+
+function withdrawn(state: State): Step {
+  const next: State = { ...state, refused: undefined };
+  if (!isJob(state.phase)) return { state: next, effects: [] };
+  if (state.phase.at === "TRIAL") return rollBack(next, state.phase, "job/canceled", "the job was withdrawn on trial");
+  if (state.phase.at === "ROLLING_BACK") return { state: next, effects: [] };
+  return then([{ do: "abort" }], end(next, "CANCELED", "job/canceled", "the job was withdrawn"));
+}
+
+function refused(state: State, { hash, code, message }: Extract<Event, { type: "refused" }>): Step {
+  if (state.refused?.hash === hash) return { state, effects: [] };
+  return {
+    state: { ...state, refused: { hash, code, message } },
+    effects: [announce("warning", code, message)],
+  };
+}
+
+/** Jobs of the fleet go first; the watch asks again. */
+function upkeep(state: State, { action, id, unit }: Extract<Event, { type: "upkeep" }>): Step {
+  if (state.phase.at !== "IDLE" || !state.active) return { state, effects: [] };
+  const derived = action === "fall-back" ? state.active.derived : undefined;
+  const next = begin(state, { id, action, release: { ...state.active, unit }, derived });
+  return then([announce("info", `upkeep/${action}`, `${id} begins`)], next);
+}
+
+function done(state: State, event: Extract<Event, { type: "done" }>): Step {
+  const { phase } = state;
+  if (phase.at === "IDLE" || phase.at === "TRIAL" || phase.at !== event.at) return { state, effects: [] };
+  if (phase.at === "ROLLING_BACK") return end(state, "ROLLED_BACK", phase.code, phase.message);
+  const { leadsTo } = stages[phase.at];
+  const derived = event.derived ?? phase.derived;
+  if (leadsTo !== "TRIAL") {
+    const baselinePct = event.baselinePct ?? phase.baselinePct;
+    const next: State = { ...state, phase: { at: leadsTo, goal: phase.goal, derived, baselinePct, restarts: 0 } };
+    return { state: next, effects: [{ do: "work", what: stages[leadsTo].work }] };
+  }
+  if (derived === undefined) return end(state, "FAILED", "job/impossible", "nothing was prepared");
+  const candidate: Deployed = { ...phase.goal.release, derived };
+  const { goal, baselinePct } = phase;
+  const trial: Phase = { at: "TRIAL", goal, candidate, baselinePct, passes: 0, restarts: 0 };
+  return { state: { ...state, phase: trial }, effects: [] };
+}
+
+/** Whatever went wrong, the model that was committed serves on. */
+function failed(state: State, { at, code, message }: Extract<Event, { type: "failed" }>): Step {
+  const { phase } = state;
+  if (phase.at !== at) return { state, effects: [] };
+  if (phase.at === "ROLLING_BACK") return end(state, "ROLLED_BACK", phase.code, phase.message);
+  return end(state, code === "job/timed-out" ? "TIMED_OUT" : "FAILED", code, message);
+}
+
+function tried(state: State, reading: TrialReading): Step {
+  const { phase } = state;
+  if (phase.at !== "TRIAL") return { state, effects: [] };
+  if (!reading.ok) return rollBack(state, phase, "job/trial", reading.reason ?? "the watch is not content");
+  const { trial } = phase.candidate;
+  const passes = phase.passes + 1;
+  const proven =
+    passes >= trial.passes && reading.seconds >= trial.seconds && reading.inferences >= trial.minInferences;
+  if (!proven) return { state: { ...state, phase: { ...phase, passes } }, effects: [] };
+  return end(commit(state, phase.candidate), "COMMITTED");
+}
+
+/** The model before stays at hand, unless it is the same one prepared differently: then the one before that does. */
+function commit(state: State, candidate: Deployed): State {
+  const same = state.active?.model.sha256 === candidate.model.sha256;
+  const previous = same ? state.previous : state.active;
+  return { ...state, active: candidate, previous, exchanged: undefined };
+}
+
+function unservable(state: State, { derived, message }: Extract<Event, { type: "unservable" }>): Step {
+  const { phase, active, previous } = state;
+  if (servedBy(state)?.derived !== derived) return { state, effects: [] };
+  if (phase.at === "TRIAL") return rollBack(state, phase, "job/trial", message);
+  const lost = announce("error", "store/corrupt", `${active?.name} ${active?.version} can't be served: ${message}`);
+  if (!previous || state.exchanged) return { state, effects: [lost] };
+  const exchanged: State = { ...state, active: previous, previous: active, exchanged: true };
+  return { state: exchanged, effects: [lost, { do: "serve" }] };
+}
+
+function rollBack(state: State, { goal }: Extract<Phase, { at: "TRIAL" }>, code: FailureCode, message: string): Step {
+  return {
+    state: { ...state, phase: { at: "ROLLING_BACK", goal, code, message } },
+    effects: [{ do: "work", what: "revert" }],
+  };
+}
+
+function end(state: State, how: End, code?: FailureCode, message?: string): Step {
+  const { phase } = state;
+  if (phase.at === "IDLE") return { state, effects: [] };
+  const { id, action, seq } = phase.goal;
+  const outcome = { id, action, seq, state: how, step: phase.at, code, message };
+  const good = how === "COMMITTED";
+  const told = announce(
+    good ? "info" : "warning",
+    code ?? "job/committed",
+    `${id}: ${how}${message ? `, ${message}` : ""}`,
+  );
+  return {
+    state: { ...state, phase: { at: "IDLE" }, outcome: seq === undefined ? state.outcome : outcome },
+    effects: [...(good ? [] : [{ do: "serve" } as const]), told, { do: "collect" }],
+  };
+}
+
+function isJob(phase: Phase): phase is Exclude<Phase, { at: "IDLE" }> {
+  return phase.at !== "IDLE" && phase.goal.seq !== undefined;
+}
+
+function releaseOf({ model, calibration, probes, accept, trial }: Install, unit: Unit): Release {
+  const { name, version } = model;
+  const ref = ({ sha256, bytes }: { sha256: string; bytes: number }) => ({ sha256, bytes });
+  return { name, version, model: ref(model), calibration: ref(calibration), probes: ref(probes), accept, trial, unit };
+}
+
+function urlsOf({ model, calibration, probes }: Install): Record<string, string> {
+  return Object.fromEntries([model, calibration, probes].map(({ sha256, url }) => [sha256, url]));
+}
+
+function then(first: readonly Effect[], { state, effects }: Step): Step {
+  return { state, effects: [...first, ...effects] };
+}
+
+function announce(level: Announcement["level"], code: string, message: string): Effect {
+  return { do: "announce", what: { level, code, message } };
+}

@@ -1,0 +1,68 @@
+import type { DeviceProfile } from "../../device-profiles/device.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Fleet, FleetListener, Info, Progress } from "../fleet/topics.ts";
+import type { Host } from "../health/host.ts";
+import type { MatmulUnit } from "../plan/unit.ts";
+import type { Part } from "../store/blobs.ts";
+import type { Store } from "../store/store.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Leases } from "./leases.ts";
+import type { Unit } from "./state.ts";
+
+/** A model that answers. The plan's Runner is one. */
+export interface Engine {
+  readonly inputLength: number;
+  readonly outputLength: number;
+  run(input: Float32Array): Promise<Float32Array>;
+}
+
+/** Makes an engine of a prepared model; products are computed digitally where there is no unit. */
+export type OpenEngine = (model: Uint8Array, unit: MatmulUnit | undefined) => Promise<Engine>;
+
+export interface Preparation {
+  /** The float model as downloaded. */
+  readonly model: Uint8Array;
+  readonly name: string;
+  /** count x input shape. */
+  readonly samples: Tensor;
+  readonly probes: Tensor;
+  readonly unit: Unit;
+}
+
+export interface Prepared {
+  /** A `.polar` file. */
+  readonly model: Uint8Array;
+  /** What the float model answers to the probes: count x output. */
+  readonly answers: Float32Array;
+}
+
+/** Imports, quantizes and calibrates, away from the serving model. */
+export interface Preparer {
+  prepare(job: Preparation, report: (progress: Progress) => void, signal: AbortSignal): Promise<Prepared>;
+}
+
+/** Brings a file into the store. */
+export type Fetch = (
+  url: string,
+  part: Part,
+  options: { readonly signal: AbortSignal; readonly onProgress: (done: number, of: number) => void },
+) => Promise<void>;
+
+/** All that the agent works with; main.ts joins the real ones, tests pass their own. */
+export interface AgentParts {
+  readonly info: Omit<Info, "v" | "boot">;
+  readonly profile: Pick<DeviceProfile, "name" | "calibration" | "drift">;
+  readonly store: Store;
+  readonly connect: (listener: FleetListener) => Fleet;
+  readonly fetch: Fetch;
+  readonly preparer: Preparer;
+  readonly openEngine: OpenEngine;
+  readonly leases: Leases;
+  readonly host: Pick<Host, "read">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Recent inputs kept for recalibration; 0 keeps none. */
+  readonly reservoirSamples: number;
+  readonly healthSeconds: number;
+}

@@ -1,0 +1,58 @@
+import type { JobStatus, ModelName, Progress, Report } from "../fleet/topics.ts";
+import type { Deployed, Outcome, State } from "./state.ts";
+
+/** The coarse word for every fine one. */
+const statuses: Readonly<Record<string, JobStatus>> = {
+  IDLE: "IDLE",
+  COMMITTED: "SUCCEEDED",
+  REJECTED: "REJECTED",
+  EXPIRED: "REJECTED",
+  CANCELED: "CANCELED",
+  TIMED_OUT: "TIMED_OUT",
+  FAILED: "FAILED",
+  ROLLED_BACK: "FAILED",
+};
+
+/** What `job/reported` says. The device's own upkeep is none of the fleet's jobs and does not show here. */
+export function reportOf(state: State, progress?: Progress): Report {
+  const { seen, refused } = state;
+  const standing = standingOf(state);
+  return {
+    v: 1,
+    jobId: seen?.jobId ?? null,
+    seq: seen?.seq ?? null,
+    hash: seen?.hash ?? null,
+    action: standing.action ?? null,
+    status: statuses[standing.state] ?? "IN_PROGRESS",
+    state: standing.state,
+    step: standing.step,
+    code: standing.code,
+    message: standing.message,
+    progress: standing.running ? progress : undefined,
+    active: nameOf(state.active),
+    previous: nameOf(state.previous),
+    refused,
+  };
+}
+
+type Standing = Partial<Pick<Outcome, "step" | "code" | "message" | "action">> & {
+  readonly state: string;
+  readonly running?: boolean;
+};
+
+function standingOf({ phase, outcome, refused }: State): Standing {
+  if (phase.at !== "IDLE" && phase.goal.seq !== undefined) {
+    return { state: phase.at, action: phase.goal.action, running: true };
+  }
+  if (refused) {
+    const { code, message } = refused;
+    return { state: code === "job/expired" ? "EXPIRED" : "REJECTED", code, message };
+  }
+  return outcome ?? { state: "IDLE" };
+}
+
+function nameOf(model: Deployed | undefined): ModelName | null {
+  if (!model) return null;
+  const { name, version, derived, unit } = model;
+  return { name, version, sha256: model.model.sha256, derived, unit };
+}

@@ -1,0 +1,81 @@
+import type { Clock } from "../base/clock.ts";
+import { Failure } from "../base/failure.ts";
+import { Meter } from "../health/meter.ts";
+import type { Probes } from "../health/probes.ts";
+import type { Engine } from "./ports.ts";
+import type { Reservoir } from "./reservoir.ts";
+import type { Deployed } from "./state.ts";
+
+export interface Loaded {
+  readonly deployed: Deployed;
+  readonly engine: Engine;
+  readonly probes: Probes;
+}
+
+/** The model that answers now. One inference at a time. */
+export class Serving {
+  readonly meter: Meter = new Meter();
+  readonly #clock: Clock;
+  readonly #reservoir: Reservoir;
+  #loaded: Loaded | undefined;
+  #sinceMs = 0;
+  #totalBefore = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(clock: Clock, reservoir: Reservoir) {
+    this.#clock = clock;
+    this.#reservoir = reservoir;
+  }
+
+  get loaded(): Loaded | undefined {
+    return this.#loaded;
+  }
+
+  /** How long, and how often, the present model has served. */
+  get record(): { readonly seconds: number; readonly inferences: number } {
+    const seconds = (this.#clock.uptimeMs() - this.#sinceMs) / 1000;
+    return { seconds, inferences: this.meter.total - this.#totalBefore };
+  }
+
+  /** At once: what waits is answered by the next model, only the inference under way ends on the old one. */
+  exchange(next: Loaded | undefined): void {
+    this.#loaded = next;
+    this.#sinceMs = this.#clock.uptimeMs();
+    this.#totalBefore = this.meter.total;
+  }
+
+  /**
+   * @param input one sample in the shape of the model's input; kept for recalibration if the reservoir is on
+   * @throws Failure agent/not-serving, input/shape
+   */
+  async infer(input: Float32Array): Promise<Float32Array> {
+    const output = await this.ask(input);
+    this.#reservoir.add(input);
+    return output;
+  }
+
+  /** The same way for the agent's own questions, of which nothing is kept. */
+  ask(input: Float32Array): Promise<Float32Array> {
+    const answer = this.#last.then(() => this.#run(input));
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #run(input: Float32Array): Promise<Float32Array> {
+    const engine = this.#loaded?.engine;
+    if (!engine) throw new Failure("agent/not-serving", "no model is installed yet");
+    if (input.length !== engine.inputLength) {
+      const message = `input: expected ${engine.inputLength} numbers, found ${input.length}`;
+      throw new Failure("input/shape", message);
+    }
+    const began = this.#clock.uptimeMs();
+    let ok = false;
+    try {
+      const output = await engine.run(input);
+      ok = output.every(Number.isFinite);
+      return output;
+    } finally {
+      this.meter.count(this.#clock.uptimeMs() - began, ok);
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
+import type { Health } from "../health/health.ts";
+import type { Announcement } from "./lifecycle.ts";
+import type { AgentParts } from "./ports.ts";
+import { reportOf } from "./report.ts";
+import type { State } from "./state.ts";
+
+/** A download has thousands of chunks; nobody wants to hear of each. */
+const PROGRESS_EVERY_MS = 250;
+
+/** All that the agent says, to the fleet and to the log. */
+export class Voice {
+  readonly #parts: AgentParts;
+  readonly #fleet: Fleet;
+  readonly #boot: string;
+  #events = 0;
+  #stage: string | undefined;
+  #toldMs = 0;
+
+  constructor(parts: AgentParts, fleet: Fleet, boot: string) {
+    this.#parts = parts;
+    this.#fleet = fleet;
+    this.#boot = boot;
+  }
+
+  introduce(): void {
+    void this.#fleet.publish("info", { v: 1, boot: this.#boot, ...this.#parts.info });
+  }
+
+  report(state: State, progress?: Progress): void {
+    this.#stage = progress?.stage;
+    void this.#fleet.publish("job/reported", reportOf(state, progress));
+  }
+
+  /** A report, unless the same stage was told of a moment ago. */
+  progress(state: State, progress: Progress): void {
+    const now = this.#parts.clock.uptimeMs();
+    if (progress.stage === this.#stage && now - this.#toldMs < PROGRESS_EVERY_MS) return;
+    this.#toldMs = now;
+    this.report(state, progress);
+  }
+
+  async health(health: Health): Promise<void> {
+    await this.#fleet.publish("state", health);
+  }
+
+  announce({ level, code, message }: Announcement): void {
+    const { clock, log } = this.#parts;
+    log[level === "warning" ? "warn" : level](message, { code });
+    const event: FleetEvent = { n: ++this.#events, ts: clock.now(), boot: this.#boot, level, code, msg: message };
+    void this.#fleet.publish("event", event);
+  }
+
+  end(): Promise<void> {
+    return this.#fleet.close();
+  }
+}

@@ -1,0 +1,162 @@
+import * as z from "zod/mini";
+import type { FailureCode } from "../base/failure.ts";
+import { describeIssues } from "../base/schema.ts";
+import { sha256 } from "../store/digest.ts";
+
+/** A file that the device fetches: where it is, and what it must be. */
+export interface Source {
+  readonly url: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** What a prepared model must do on the probes before it may serve. */
+export interface Accept {
+  /** Agreement with the float model's answers, per cent of the probes. */
+  readonly minAgreementPct: number;
+  readonly p95Ms?: number | undefined;
+}
+
+/** How long a new model is on trial, and what it must show while it serves. All of it, before it is committed. */
+export interface Trial {
+  readonly passes: number;
+  readonly seconds: number;
+  readonly minInferences: number;
+  /** Agreement with the float answers of the model it replaces, on that model's probes; not asked when absent. */
+  readonly minContinuityPct?: number | undefined;
+}
+
+interface Common {
+  readonly v: 1;
+  readonly jobId: string;
+  readonly seq: number;
+  readonly device: string;
+  /** UTC, milliseconds. After that the job is not begun any more. */
+  readonly notAfter?: number | undefined;
+}
+
+export interface Install extends Common {
+  readonly action: "install";
+  readonly model: Source & { readonly name: string; readonly version: string };
+  /** Inputs (.npy, count x input shape) to calibrate with, and others to judge by. */
+  readonly calibration: Source;
+  readonly probes: Source;
+  readonly accept: Accept;
+  readonly trial: Trial;
+}
+
+/** On what is installed already. */
+export interface Upkeep extends Common {
+  readonly action: "recalibrate" | "rollback";
+}
+
+export interface NoGoal extends Common {
+  readonly action: "none";
+}
+
+export type Job = Install | Upkeep | NoGoal;
+
+/** MQTT topic levels, file names and NATS subjects can all hold it. */
+export const deviceId: z.ZodMiniType<string> = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
+
+/** Bigger jobs are refused unread. */
+export const MAX_JOB_BYTES: number = 16 * 1024;
+const MAX_SOURCE_BYTES = 256 * 1024 * 1024;
+
+const label = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$/));
+const percent = z.number().check(z.minimum(0), z.maximum(100));
+const source = {
+  url: z.url({ protocol: /^https?$/ }).check(z.maxLength(2048)),
+  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  bytes: z.int().check(z.minimum(1), z.maximum(MAX_SOURCE_BYTES)),
+};
+const common = {
+  v: z.literal(1),
+  jobId: label,
+  seq: z.int().check(z.minimum(1)),
+  device: deviceId,
+  notAfter: z.optional(z.int()),
+};
+const accept = z.strictObject({
+  minAgreementPct: z._default(percent, 90),
+  p95Ms: z.optional(z.number().check(z.positive())),
+});
+const trial = z.strictObject({
+  passes: z._default(z.int().check(z.minimum(1), z.maximum(1000)), 3),
+  seconds: z._default(z.number().check(z.minimum(0), z.maximum(7 * 86_400)), 30),
+  minInferences: z._default(z.int().check(z.minimum(0)), 0),
+  minContinuityPct: z.optional(percent),
+});
+
+const job: z.ZodMiniType<Job> = z.discriminatedUnion("action", [
+  z.strictObject({
+    ...common,
+    action: z.literal("install"),
+    model: z.strictObject({ ...source, name: label, version: label }),
+    calibration: z.strictObject(source),
+    probes: z.strictObject(source),
+    accept: z._default(accept, { minAgreementPct: 90 }),
+    trial: z._default(trial, { passes: 3, seconds: 30, minInferences: 0 }),
+  }),
+  z.strictObject({ ...common, action: z.enum(["recalibrate", "rollback"]) }),
+  z.strictObject({ ...common, action: z.literal("none") }),
+]);
+
+export interface Seen {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** What to make of a payload on `job/desired`. */
+export type Reading =
+  | { readonly kind: "job"; readonly job: Job; readonly hash: string }
+  | { readonly kind: "withdrawn" }
+  /** The very job that was taken on before: delivered again after a reconnect. */
+  | { readonly kind: "repeated" }
+  | { readonly kind: "refused"; readonly hash: string; readonly code: FailureCode; readonly message: string };
+
+/**
+ * Judges a payload of `job/desired`. `seen` is the newest job taken on so far, `nowMs` is UTC. Never throws: a job
+ * comes from outside, and a bad one is an answer, not an accident.
+ */
+export function readJob(payload: Uint8Array, device: string, seen: Seen | undefined, nowMs: number): Reading {
+  if (payload.length === 0) return { kind: "withdrawn" };
+  const hash = sha256(payload);
+  const refused = (code: FailureCode, message: string): Reading => ({ kind: "refused", hash, code, message });
+  if (payload.length > MAX_JOB_BYTES) {
+    return refused("job/invalid", `job: at most ${MAX_JOB_BYTES} bytes are read, found ${payload.length}`);
+  }
+  const json = parseJson(payload);
+  if (json === undefined) return refused("job/invalid", "job: expected a JSON object, found something else");
+  const parsed = job.safeParse(json);
+  if (!parsed.success) return refused("job/invalid", describeIssues("job", json, parsed.error.issues));
+  return judge(parsed.data, hash, device, seen, nowMs) ?? { kind: "job", job: parsed.data, hash };
+}
+
+function judge(job: Job, hash: string, device: string, seen: Seen | undefined, nowMs: number): Reading | undefined {
+  const refused = (code: FailureCode, message: string): Reading => ({ kind: "refused", hash, code, message });
+  if (job.device !== device) return refused("job/wrong-device", `job.device: expected ${device}, found ${job.device}`);
+  if (seen?.hash === hash) return { kind: "repeated" };
+  if (seen && job.seq <= seen.seq) {
+    return refused("job/stale", `job.seq: expected more than ${seen.seq}, the newest so far; found ${job.seq}`);
+  }
+  if (job.notAfter !== undefined && nowMs > job.notAfter) {
+    return refused(
+      "job/expired",
+      `job.notAfter: it was to be begun by ${when(job.notAfter)}, now it is ${when(nowMs)}`,
+    );
+  }
+  return undefined;
+}
+
+function when(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : String(ms);
+}
+
+function parseJson(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,139 @@
+import * as z from "zod/mini";
+import type { Health } from "../health/health.ts";
+
+/** The birth message: what this device is. */
+export interface Info {
+  readonly v: 1;
+  readonly device: string;
+  readonly boot: string;
+  readonly runtime: string;
+  readonly node: string;
+  readonly profile: string;
+  readonly accelerator: string | null;
+}
+
+/** Something that happened once. `n` counts up within a boot, so that gaps show. */
+export interface FleetEvent {
+  readonly n: number;
+  readonly ts: number;
+  readonly boot: string;
+  readonly level: "info" | "warning" | "error";
+  readonly code: string;
+  readonly msg: string;
+}
+
+/** A model as a report names it: by digest, which is what counts. */
+export interface ModelName {
+  readonly name: string;
+  readonly version: string;
+  readonly sha256: string;
+  readonly derived: string;
+  readonly unit: string;
+}
+
+/** The coarse words of AWS IoT Jobs. */
+export type JobStatus = "IDLE" | "IN_PROGRESS" | "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "REJECTED" | "CANCELED";
+
+/** Where the newest job stands and what runs; a function of the device's durable state but for `progress`. */
+export interface Report {
+  readonly v: 1;
+  readonly jobId: string | null;
+  readonly seq: number | null;
+  /** SHA-256 of the job's payload. */
+  readonly hash: string | null;
+  readonly action: string | null;
+  readonly status: JobStatus;
+  readonly state: string;
+  /** Where it ended, if not where it should. */
+  readonly step?: string | undefined;
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+  readonly progress?: Progress | undefined;
+  readonly active: ModelName | null;
+  readonly previous: ModelName | null;
+  /** A later payload that was no job for this device. */
+  readonly refused?: { readonly hash: string; readonly code: string; readonly message: string } | undefined;
+}
+
+export interface Progress {
+  readonly stage: string;
+  readonly done: number;
+  readonly of: number;
+}
+
+/** What the device says, by topic. */
+export interface Outgoing {
+  readonly online: "online" | "offline";
+  readonly info: Info;
+  readonly state: Health;
+  readonly event: FleetEvent;
+  readonly "job/reported": Report;
+}
+
+interface TopicSpec {
+  readonly from: "device" | "fleet";
+  readonly retain: boolean;
+  readonly qos: 0 | 1;
+}
+
+/** Every topic under `polaredge/v1/<device>/`, who speaks on it, and how. There is no other list. */
+export type TopicName = keyof Outgoing | "job/desired" | "cmd/+" | "rsp/+";
+export const topics: Readonly<Record<TopicName, TopicSpec>> = {
+  online: { from: "device", retain: true, qos: 1 },
+  info: { from: "device", retain: true, qos: 1 },
+  state: { from: "device", retain: true, qos: 1 },
+  event: { from: "device", retain: false, qos: 1 },
+  "job/reported": { from: "device", retain: true, qos: 1 },
+  /** A job (jobs.ts); empty for no goal. */
+  "job/desired": { from: "fleet", retain: true, qos: 1 },
+  /** A command (commands.ts), answered under `rsp/<client>`. */
+  "cmd/+": { from: "fleet", retain: false, qos: 1 },
+  "rsp/+": { from: "device", retain: false, qos: 1 },
+};
+
+export function topicOf(device: string, name: string): string {
+  return `polaredge/v1/${device}/${name}`;
+}
+
+/** The other way round; undefined for a topic of somebody else. */
+export function nameOf(device: string, topic: string): string | undefined {
+  const prefix = topicOf(device, "");
+  return topic.startsWith(prefix) ? topic.slice(prefix.length) : undefined;
+}
+
+/** `online` is a bare word, so that a last will and a human can both write it; everything else is JSON. */
+export function encodePayload<T extends keyof Outgoing>(name: T, payload: Outgoing[T]): Uint8Array {
+  return new TextEncoder().encode(name === "online" ? String(payload) : JSON.stringify(payload));
+}
+
+/** What the agent needs of a broker. `mqtt.ts` is the real one; tests record. */
+export interface Fleet {
+  /** Never fails: what can't be sent now is retained state, and is sent anew at the next connect, or counted as lost. */
+  publish<T extends keyof Outgoing>(name: T, payload: Outgoing[T]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the broker brings. The agent implements it. */
+export interface FleetListener {
+  /** After each connect, once the subscriptions stand. */
+  connected(): void;
+  desired(payload: Uint8Array): void;
+  command(command: Command): Promise<Reply>;
+}
+
+export const commandNames = ["ping", "recalibrate"] as const;
+export interface Command {
+  readonly name: (typeof commandNames)[number];
+  readonly id: string;
+}
+
+/** What a command's sender gets back. */
+export type Reply =
+  | { readonly ok: true; readonly result: Readonly<Record<string, unknown>> }
+  | { readonly ok: false; readonly code: string; readonly message: string };
+
+/** Body of a command. MQTT 5 says where to answer in its own properties, 3.1.1 says it here. Empty means `{}`. */
+export const commandBody: z.ZodMiniType<{ id?: string | undefined; replyTo?: string | undefined }> = z.strictObject({
+  id: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
+  replyTo: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
+});

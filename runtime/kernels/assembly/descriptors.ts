@@ -1,0 +1,107 @@
+// What a kernel is told, as structs in memory. wasm-descriptors.ts has the same fields in the same order (a test
+// compares them). Addresses are absolute unless they say otherwise; lengths and steps are in bytes where named so.
+
+/** Where the windows of a convolution or a pool stand on an image, and how the image gets its border. */
+@unmanaged
+export class Window {
+  input: usize;
+  /** 0: windows stand on the input as it is; 1: on a copy with a border, in scratch at `image`. */
+  bordered: u32;
+  image: usize;
+  border: u32;
+  inputRows: i32;
+  rowBytes: usize;
+  pitch: usize;
+  inset: usize;
+  imageBytes: usize;
+  /** Output positions: all of them, and those of one row. */
+  positions: i32;
+  width: i32;
+  stepX: usize;
+  stepY: usize;
+}
+
+@unmanaged
+export class Target {
+  output: usize;
+  /** Values per position. */
+  columns: i32;
+  /** 1: u8 codes, 0: f32. */
+  codes: u32;
+  lowest: f32;
+  highest: f32;
+}
+
+/** One product of windows with packed weights: y = bias + sum over blocks of scale * (exact sum of codes). */
+@unmanaged
+export class Product {
+  /** For each block: how many steps, then for each step where its four codes are, relative to the window. */
+  steps: usize;
+  blocks: usize;
+  /** Panels of eight columns: per step 8 x 4 weights, pairs first (see wasm-packing.ts). */
+  panels: usize;
+  weights: usize;
+  panelBytes: usize;
+  /** Panel by panel: blocks x 8, and 8. */
+  scales: usize;
+  bias: usize;
+}
+
+@unmanaged
+export class Convolution {
+  window: Window;
+  target: Target;
+  main: Product;
+  /** The surrogate's first factor, in 16 bits; its second is `b`, panel by panel rank x 8. */
+  side: Product;
+  rank: usize;
+  b: usize;
+}
+
+@unmanaged
+export class Depthwise {
+  window: Window;
+  target: Target;
+  /** Pairs of kernel elements, each two offsets relative to the window. */
+  pairs: usize;
+  pairCount: i32;
+  /** Eight channels after eight channels: per pair 8 x 2 weights of 16 bits. */
+  weights: usize;
+  scales: usize;
+  bias: usize;
+}
+
+@unmanaged
+export class Pool {
+  window: Window;
+  target: Target;
+  offsets: usize;
+  count: i32;
+  /** Average only: one per position; what a window of zero points sums to; the output's zero point. */
+  multipliers: usize;
+  zeroSum: i32;
+  zero: f32;
+}
+
+@unmanaged
+export class Elementwise {
+  target: Target;
+  a: usize;
+  b: usize;
+  rows: i32;
+  aScale: f32;
+  bScale: f32;
+  aZero: f32;
+  bZero: f32;
+  bias: f32;
+}
+
+@unmanaged
+export class Conversion {
+  input: usize;
+  output: usize;
+  length: usize;
+  scale: f32;
+  zero: f32;
+  table: usize;
+}

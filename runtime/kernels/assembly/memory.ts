@@ -1,0 +1,39 @@
+import { Window } from "./descriptors";
+
+/** Fixed words at the start of memory, written by memory.ts: where scratch begins now, and what rounds (rounding.ts). */
+const SCRATCH: usize = 0;
+const MAGIC: usize = 16;
+
+@inline
+export function scratch(): usize {
+  return load<usize>(SCRATCH);
+}
+
+/** Loaded, because V8 would build a v128 constant anew in every turn of a loop. */
+@inline
+export function magic(): v128 {
+  return v128.load(MAGIC);
+}
+
+/** The image that the windows stand on: the input itself, or its copy with a border. */
+export function imageOf(w: Window): usize {
+  if (!w.bordered) return w.input;
+  const image = scratch() + w.image;
+  memory.fill(image, <u8>w.border, w.imageBytes);
+  let from = w.input;
+  let to = image + w.inset;
+  for (let row = 0; row < w.inputRows; row++) {
+    memory.copy(to, from, w.rowBytes);
+    from += w.rowBytes;
+    to += w.pitch;
+  }
+  return image;
+}
+
+/** Where the window of an output position starts; the last position stands in for those beyond it. */
+@inline
+export function windowAt(w: Window, image: usize, position: i32): usize {
+  const p = min(position, w.positions - 1);
+  const y = p / w.width;
+  return image + <usize>y * w.stepY + <usize>(p - y * w.width) * w.stepX;
+}

@@ -1,0 +1,241 @@
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import type * as Tfjs from "@tensorflow/tfjs-core";
+import { Failure, unreachable } from "../base/failure.ts";
+import { type Activation, type Clamp, isLayer, type Layer, type Node, type Pool, shapeOf } from "../model/graph.ts";
+import type { FloatModel } from "../model/stages.ts";
+import type { FloatAnswer, FloatTeacher } from "../model/teacher.ts";
+import { shapeText, sizeOf } from "../tensor/tensor.ts";
+
+/** Floats of all values of one batch together: 16 MB. */
+const BATCH_FLOATS = 2 ** 22;
+
+type Tf = typeof Tfjs;
+type Tensor = Tfjs.Tensor;
+
+interface LayerTensors {
+  readonly weights: Tensor;
+  readonly bias: Tfjs.Tensor1D;
+}
+
+let backend: Promise<Tf> | undefined;
+
+/** tfjs on its WebAssembly backend, one thread, f32: loaded at the first use. */
+async function loadTfjs(): Promise<Tf> {
+  const tf = await import("@tensorflow/tfjs-core");
+  const wasm = await import("@tensorflow/tfjs-backend-wasm");
+  const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"));
+  wasm.setWasmPaths(`${folder}/`);
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+  const started = await keepingProcessListeners(() => tf.setBackend("wasm"));
+  if (!started) throw new Error(`tfjs can't start its WebAssembly backend from ${folder}`);
+  return tf;
+}
+
+/** Emscripten's start-up code adds listeners that throw every uncaught error again, with its own source as the place. */
+async function keepingProcessListeners<T>(start: () => Promise<T>): Promise<T> {
+  const events = ["uncaughtException", "unhandledRejection"];
+  const before = events.map((event) => process.rawListeners(event));
+  const result = await start();
+  events.forEach((event, i) => {
+    for (const listener of process.rawListeners(event)) {
+      if (!before[i].includes(listener)) process.removeListener(event, listener as () => void);
+    }
+  });
+  return result;
+}
+
+/** Keeps the weights in the backend's memory until `close`. */
+export async function openTeacher(model: FloatModel): Promise<FloatTeacher> {
+  backend ??= loadTfjs();
+  const tf = await backend;
+  const layers = new Map<string, LayerTensors>();
+  for (const node of model.graph.nodes) {
+    if (isLayer(node)) layers.set(node.name, layerTensors(tf, node, model));
+  }
+  return {
+    model,
+    run: (inputs, count, taps = []) => runBatches(tf, model, layers, inputs, count, taps),
+    close() {
+      for (const { weights, bias } of layers.values()) tf.dispose([weights, bias]);
+      layers.clear();
+    },
+  };
+}
+
+function layerTensors(tf: Tf, node: Layer, model: FloatModel): LayerTensors {
+  const layer = model.weights.get(node.name);
+  if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
+  return { weights: tf.tensor(layer.weights, weightShape(node)), bias: tf.tensor1d(layer.bias) };
+}
+
+/** As tfjs wants it; the graph's own order (graph.ts) is the same. */
+function weightShape(node: Layer): number[] {
+  const { rows, columns } = node;
+  if (node.op === "dense") return [rows, columns];
+  if (node.op === "depthwise") return [...node.kernel, columns, 1];
+  return [...node.kernel, rows / (node.kernel[0] * node.kernel[1]), columns];
+}
+
+async function runBatches(
+  tf: Tf,
+  model: FloatModel,
+  layers: ReadonlyMap<string, LayerTensors>,
+  inputs: Float32Array,
+  count: number,
+  taps: readonly string[],
+): Promise<FloatAnswer> {
+  const { graph } = model;
+  const sampleLength = sizeOf(graph.input.shape);
+  checkRun(model, inputs, count, taps);
+  const wanted = [...new Set([graph.output, ...taps])];
+  const answers = new Map(wanted.map((value) => [value, new Float32Array(count * sizeOf(shapeOf(graph, value)))]));
+  const floatsPerSample = graph.nodes.reduce((sum, node) => sum + sizeOf(node.shape), sampleLength);
+  const batch = Math.max(1, Math.floor(BATCH_FLOATS / floatsPerSample));
+  for (let first = 0; first < count; first += batch) {
+    const size = Math.min(batch, count - first);
+    const samples = inputs.subarray(first * sampleLength, (first + size) * sampleLength);
+    tf.tidy(() => {
+      const values = runGraph(tf, model, layers, samples, size);
+      for (const [value, answer] of answers) {
+        const part = values.get(value)?.dataSync<"float32">() ?? [];
+        answer.set(part, first * (answer.length / count));
+      }
+    });
+    // The event loop gets its turn between batches.
+    await setImmediate();
+  }
+  return {
+    output: answers.get(graph.output) ?? new Float32Array(),
+    taps: new Map(taps.map((value) => [value, answers.get(value) ?? new Float32Array()])),
+  };
+}
+
+function checkRun({ graph }: FloatModel, inputs: Float32Array, count: number, taps: readonly string[]): void {
+  const expected = count * sizeOf(graph.input.shape);
+  if (!Number.isSafeInteger(count) || count < 0 || inputs.length !== expected) {
+    const shape = shapeText(graph.input.shape);
+    throw new Failure("input/shape", `${count} inputs of ${shape} are ${expected} numbers, found ${inputs.length}`);
+  }
+  const names = new Set([graph.input.name, ...graph.nodes.map(({ name }) => name)]);
+  const unknown = taps.filter((tap) => !names.has(tap));
+  if (unknown.length > 0) throw new Failure("input/missing", `${graph.name} has no value named ${unknown.join(", ")}`);
+}
+
+/** All values of `size` samples. A value has one more axis in front than in the graph: the sample. */
+function runGraph(
+  tf: Tf,
+  { graph }: FloatModel,
+  layers: ReadonlyMap<string, LayerTensors>,
+  samples: Float32Array,
+  size: number,
+): Map<string, Tensor> {
+  const values = new Map<string, Tensor>([[graph.input.name, tf.tensor(samples, [size, ...graph.input.shape])]]);
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((name) => {
+      const value = values.get(name);
+      if (!value) throw new Failure("model/malformed", `${node.name} reads ${name}, which is not there yet`);
+      return value;
+    });
+    const result = compute(tf, node, inputs, layers.get(node.name));
+    values.set(node.name, tf.reshape(result, [size, ...node.shape]));
+  }
+  return values;
+}
+
+function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTensors | undefined): Tensor {
+  const [input, second] = inputs;
+  switch (node.op) {
+    case "conv2d":
+    case "depthwise":
+    case "dense":
+      if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
+      return clamped(tf, weighted(tf, node, input, layer), node.clamp);
+    case "add":
+      return clamped(tf, tf.add(input, second), node.clamp);
+    case "mul":
+      return clamped(tf, tf.mul(input, second), node.clamp);
+    case "activation":
+      return activated(tf, node, input);
+    case "softmax":
+      return tf.softmax(input);
+    case "max-pool":
+    case "average-pool":
+      return pooled(tf, node, image(tf, input));
+    case "pad":
+      return tf.pad(image(tf, input), spatial(node.pads), node.value);
+    case "reshape":
+      return input;
+    case "transpose":
+      return tf.transpose(input, [0, ...node.permutation.map((axis) => axis + 1)]);
+    case "concat":
+      return tf.concat([...inputs], node.axis + 1);
+    default:
+      return unreachable(node);
+  }
+}
+
+/** The bias starts the sum, as in most runtimes: adding it afterwards doubles the rounding error of deep networks. */
+function weighted(tf: Tf, node: Layer, input: Tensor, { weights, bias }: LayerTensors): Tensor {
+  if (node.op === "dense") {
+    const [a, b] = [tf.reshape<Tfjs.Rank.R2>(input, [-1, node.rows]), weights as Tfjs.Tensor2D];
+    return tf.fused.matMul({ a, b, bias });
+  }
+  const [strides, dilations] = [[...node.stride], [...node.dilation]] as Pair[];
+  const [x, filter, pad] = [image(tf, input), weights as Tfjs.Tensor4D, spatial(node.pads)];
+  if (node.op === "conv2d") return tf.fused.conv2d({ x, filter, strides, pad, dilations, bias });
+  return tf.add(tf.depthwiseConv2d(x, filter, strides, pad, "NHWC", dilations), bias);
+}
+
+type Pair = [number, number];
+type Spatial = [Pair, Pair, Pair, Pair];
+
+function spatial([top, left, bottom, right]: Pool["pads"]): Spatial {
+  return [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ];
+}
+
+/** Samples take the place of the batch axis, whose length is 1. */
+function image(tf: Tf, value: Tensor): Tfjs.Tensor4D {
+  const [samples, , ...rest] = value.shape;
+  return tf.reshape(value, [samples, ...rest] as Tfjs.Tensor4D["shape"]);
+}
+
+function pooled(tf: Tf, node: Pool, input: Tfjs.Tensor4D): Tensor {
+  const [kernel, stride] = [[...node.kernel], [...node.stride]] as Pair[];
+  const pads = spatial(node.pads);
+  if (node.op === "max-pool") return tf.maxPool(input, kernel, stride, pads);
+  if (node.countPadding) return tf.avgPool(tf.pad(input, pads), kernel, stride, "valid");
+  return tf.avgPool(input, kernel, stride, pads);
+}
+
+/** tfjs's clip drops NaN and costs a pass, so an open clamp is skipped. */
+function clamped(tf: Tf, value: Tensor, { min, max }: Clamp): Tensor {
+  if (min === Number.NEGATIVE_INFINITY && max === Number.POSITIVE_INFINITY) return value;
+  return tf.clipByValue(value, min, max);
+}
+
+function activated(tf: Tf, { activation, parameters }: Activation, x: Tensor): Tensor {
+  const [first, second] = parameters;
+  switch (activation) {
+    case "clamp":
+      return clamped(tf, x, { min: first, max: second });
+    case "sigmoid":
+      return tf.sigmoid(x);
+    case "tanh":
+      return tf.tanh(x);
+    case "leaky-relu":
+      return tf.leakyRelu(x, first);
+    case "hard-sigmoid":
+      return tf.clipByValue(tf.add(tf.mul(x, first), second), 0, 1);
+    case "hard-swish":
+      return tf.mul(x, tf.clipByValue(tf.add(tf.mul(x, 1 / 6), 0.5), 0, 1));
+    default:
+      return unreachable(activation);
+  }
+}

@@ -1,0 +1,86 @@
+import type { Memory } from "./memory.ts";
+import type { Target } from "./rounding.ts";
+import type { Slot } from "./step.ts";
+
+/** The structs that the kernels read; what the fields mean is said in assembly/descriptors.ts. All take four bytes. */
+export const descriptors = {
+  Window: {
+    input: "usize",
+    bordered: "u32",
+    image: "usize",
+    border: "u32",
+    inputRows: "i32",
+    rowBytes: "usize",
+    pitch: "usize",
+    inset: "usize",
+    imageBytes: "usize",
+    positions: "i32",
+    width: "i32",
+    stepX: "usize",
+    stepY: "usize",
+  },
+  Target: { output: "usize", columns: "i32", codes: "u32", lowest: "f32", highest: "f32" },
+  Product: {
+    steps: "usize",
+    blocks: "usize",
+    panels: "usize",
+    weights: "usize",
+    panelBytes: "usize",
+    scales: "usize",
+    bias: "usize",
+  },
+  Convolution: { window: "Window", target: "Target", main: "Product", side: "Product", rank: "usize", b: "usize" },
+  Depthwise: {
+    window: "Window",
+    target: "Target",
+    pairs: "usize",
+    pairCount: "i32",
+    weights: "usize",
+    scales: "usize",
+    bias: "usize",
+  },
+  Pool: {
+    window: "Window",
+    target: "Target",
+    offsets: "usize",
+    count: "i32",
+    multipliers: "usize",
+    zeroSum: "i32",
+    zero: "f32",
+  },
+  Elementwise: {
+    target: "Target",
+    a: "usize",
+    b: "usize",
+    rows: "i32",
+    aScale: "f32",
+    bScale: "f32",
+    aZero: "f32",
+    bZero: "f32",
+    bias: "f32",
+  },
+  Conversion: { input: "usize", output: "usize", length: "usize", scale: "f32", zero: "f32", table: "usize" },
+} as const;
+
+type Descriptors = typeof descriptors;
+
+/** Writes a struct among the constants and returns its address. */
+export function describe<K extends keyof Descriptors>(
+  memory: Memory,
+  kind: K,
+  values: Readonly<Record<keyof Descriptors[K], number>>,
+): number {
+  const fields = Object.entries<string>(descriptors[kind]);
+  const view = new DataView(new ArrayBuffer(4 * fields.length));
+  for (const [i, [field, type]] of fields.entries()) {
+    const value = values[field as keyof Descriptors[K]];
+    if (type === "f32") view.setFloat32(4 * i, value, true);
+    else view.setInt32(4 * i, value, true);
+  }
+  return memory.keep(view);
+}
+
+export function describeTarget(memory: Memory, output: Slot, { codes, lowest, highest }: Target): number {
+  const [, , columns] = output.shape;
+  return describe(memory, "Target", { output: memory.address(output), columns, codes: Number(codes), lowest, highest });
+}

@@ -1,0 +1,87 @@
+/**
+ * Weights in the order that the kernels multiply them. A row of weights meets the code at `offsets[row]` of the window.
+ * A step is up to four neighbouring codes of one block (missing ones have weights of 0); a panel is eight columns. The
+ * weights of a step and a panel: pairs of rows (0, 1) for the eight columns, then pairs (2, 3).
+ */
+export interface PackedSteps {
+  /** For each block how many steps, then for each step the offset of its first code. */
+  readonly table: Int32Array;
+  readonly blocks: number;
+  readonly steps: readonly RowGroup[];
+}
+
+interface RowGroup {
+  readonly row: number;
+  readonly count: number;
+}
+
+export const PANEL = 8;
+
+export function panelsOf(columns: number): number {
+  return Math.ceil(columns / PANEL);
+}
+
+export function packSteps(offsets: Int32Array, blockLength: number): PackedSteps {
+  const blocks = Math.ceil(offsets.length / blockLength);
+  const groups = Array.from({ length: blocks }, (_, block) =>
+    groupRows(offsets, block * blockLength, Math.min(offsets.length, (block + 1) * blockLength)),
+  );
+  const table = groups.flatMap((steps) => [steps.length, ...steps.map(({ row }) => offsets[row])]);
+  return { table: Int32Array.from(table), blocks, steps: groups.flat() };
+}
+
+function groupRows(offsets: Int32Array, from: number, to: number): RowGroup[] {
+  const groups: RowGroup[] = [];
+  for (let row = from; row < to; row += groups[groups.length - 1].count) {
+    let count = 1;
+    while (count < 4 && row + count < to && offsets[row + count] === offsets[row] + count) count++;
+    groups.push({ row, count });
+  }
+  return groups;
+}
+
+/** `codes` is rows x columns; the result has the same type of number, panels x steps x 32. */
+export function packWeights<T extends Int8Array | Int16Array>(
+  codes: T,
+  columns: number,
+  steps: readonly RowGroup[],
+): T {
+  const make = codes.constructor as new (length: number) => T;
+  const packed = new make(panelsOf(columns) * steps.length * 4 * PANEL);
+  let at = 0;
+  for (let panel = 0; panel < columns; panel += PANEL) {
+    for (const { row, count } of steps) {
+      for (let i = 0; i < 4 * PANEL; i++) {
+        const k = 2 * Math.floor(i / (2 * PANEL)) + (i & 1);
+        const column = panel + ((i >> 1) & (PANEL - 1));
+        packed[at++] = k < count && column < columns ? codes[(row + k) * columns + column] : 0;
+      }
+    }
+  }
+  return packed;
+}
+
+/** `values` is rows x columns; the result is panels x rows x 8, missing columns 0. */
+export function packPanels(values: Float32Array, columns: number): Float32Array {
+  const rows = columns === 0 ? 0 : values.length / columns;
+  const packed = new Float32Array(panelsOf(columns) * rows * PANEL);
+  for (let row = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++) {
+      packed[(Math.floor(j / PANEL) * rows + row) * PANEL + (j % PANEL)] = values[row * columns + j];
+    }
+  }
+  return packed;
+}
+
+/** Depthwise: pairs of kernel elements (the last one alone with a weight of 0); groups x pairs x 8 channels x 2. */
+export function packPairs(codes: Int8Array, taps: number, channels: number): Int16Array {
+  const pairs = Math.ceil(taps / 2);
+  const packed = new Int16Array(panelsOf(channels) * pairs * 2 * PANEL);
+  for (let tap = 0; tap < taps; tap++) {
+    for (let c = 0; c < channels; c++) {
+      const group = Math.floor(c / PANEL) * pairs + (tap >> 1);
+      packed[(group * PANEL + (c % PANEL)) * 2 + (tap & 1)] = codes[tap * channels + c];
+    }
+  }
+  return packed;
+}

@@ -1,0 +1,37 @@
+import type { Window } from "../model/graph.ts";
+import type { Memory } from "./memory.ts";
+import type { Slot } from "./step.ts";
+import { describe } from "./wasm-descriptors.ts";
+import { windowsOf } from "./windows.ts";
+
+/**
+ * `border`: the code around the image. `scratchAt`: where in scratch a copy with a border may begin. Positions without
+ * gaps between them count as one row.
+ */
+export function describeWindow(
+  memory: Memory,
+  step: Window & { readonly input: Slot; readonly output: Slot },
+  border: number,
+  scratchAt: number,
+): number {
+  const windows = windowsOf(step);
+  const [height, width, channels] = step.input.shape;
+  const { positions, pitch, stepX, stepY, inset } = windows;
+  const imageBytes = windows.bordered ? windows.height * pitch : 0;
+  memory.scratch(scratchAt + imageBytes);
+  return describe(memory, "Window", {
+    input: memory.address(step.input),
+    bordered: Number(windows.bordered),
+    image: scratchAt,
+    border,
+    inputRows: height,
+    rowBytes: width * channels,
+    pitch,
+    inset,
+    imageBytes,
+    positions,
+    width: windows.width * stepX === stepY ? Math.max(1, positions) : windows.width,
+    stepX,
+    stepY,
+  });
+}

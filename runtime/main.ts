@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import type { DeviceProfile } from "../device-profiles/device.ts";
+import { loadAcceleratorProfile, loadProfile } from "../device-profiles/profiles.ts";
+import { type OpenAccelerator, openAccelerator } from "../firmware-bridge/open.ts";
+import { Agent } from "./agent/agent.ts";
+import { Leases } from "./agent/leases.ts";
+import type { AgentParts, OpenEngine } from "./agent/ports.ts";
+import { workerPreparer } from "./agent/preparer.ts";
+import { asset } from "./base/assets.ts";
+import { systemClock } from "./base/clock.ts";
+import { type Log, openLog } from "./base/log.ts";
+import type { Config } from "./config.ts";
+import { download } from "./fleet/download.ts";
+import { openFleet } from "./fleet/mqtt.ts";
+import type { Fleet, Info } from "./fleet/topics.ts";
+import { Host } from "./health/host.ts";
+import { openPlan } from "./plan/open.ts";
+import type { Accelerator } from "./plan/unit.ts";
+import { decodeModel } from "./quantize/file.ts";
+import { disk } from "./store/disk.ts";
+import { Store } from "./store/store.ts";
+
+/** A device at work. */
+export interface Device {
+  readonly agent: Agent;
+  readonly log: Log;
+  stop(): Promise<void>;
+}
+
+/**
+ * From a configuration to a device at work: the parts, joined. The agent (agent/agent.ts) does the rest.
+ * @throws Failure profile/..., store/corrupt
+ */
+export async function startDevice(config: Config): Promise<Device> {
+  const log = await openLog(config.log.level);
+  const profile = await loadProfile(config.device.profile);
+  const link = config.accelerator && (await lazyAccelerator(config.accelerator, log));
+  const leases = new Leases(link?.accelerator);
+  const parts: AgentParts = {
+    info: infoOf(config, profile),
+    profile,
+    store: await Store.open(disk, config.store.path),
+    connect: connector(config, log),
+    fetch: (url, part, options) => download(url, part, { clock: systemClock, ...options }),
+    preparer: workerPreparer(profile, leases),
+    openEngine: engineOpener(profile, log),
+    leases,
+    host: new Host(),
+    clock: systemClock,
+    log,
+    reservoirSamples: config.reservoir.samples,
+    healthSeconds: config.health.intervalSeconds,
+  };
+  const agent = await Agent.start(parts);
+  log.info("at work", { ...parts.info });
+  return {
+    agent,
+    log,
+    async stop() {
+      await agent.stop();
+      await link?.close();
+      log.info("stopped");
+    },
+  };
+}
+
+function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentParts["info"] {
+  const { version } = JSON.parse(readFileSync(asset("package.json"), "utf8")) as { version: string };
+  return {
+    device: device.id,
+    runtime: version,
+    node: process.version,
+    profile: profile.name,
+    accelerator: accelerator?.profile ?? null,
+  } satisfies Omit<Info, "v" | "boot">;
+}
+
+function connector({ broker, device }: Config, log: Log): AgentParts["connect"] {
+  if (!broker) return () => alone;
+  return (listener) => openFleet({ device: device.id, broker, listener, clock: systemClock, log });
+}
+
+/** For a device without a broker. */
+const alone: Fleet = { publish: async () => undefined, close: async () => undefined };
+
+function engineOpener(profile: DeviceProfile, log: Log): OpenEngine {
+  return async (model, unit) => {
+    const told = new Set<string>();
+    const onFault = (layer: string, error: Error): void => {
+      if (!told.has(layer)) log.warn("a product was computed digitally", { layer, error });
+      told.add(layer);
+    };
+    return openPlan(decodeModel(model), { profile, unit, onFault });
+  };
+}
+
+/**
+ * Opened when the first layers are placed, and anew after a failure: a device starts and serves without it, whatever
+ * is wrong with its cable.
+ */
+async function lazyAccelerator(
+  { address, profile: name }: NonNullable<Config["accelerator"]>,
+  log: Log,
+): Promise<{ accelerator: Accelerator; close(): Promise<void> }> {
+  const profile = await loadAcceleratorProfile(name);
+  let opened: Promise<OpenAccelerator> | undefined;
+  return {
+    accelerator: {
+      async place(layers) {
+        opened ??= openAccelerator(address, profile);
+        try {
+          return await (await opened).place(layers);
+        } catch (error) {
+          log.warn("the accelerator does not answer", { address, error });
+          await opened.then((link) => link.close()).catch(() => undefined);
+          opened = undefined;
+          throw error;
+        }
+      },
+    },
+    close: async () => opened?.then((link) => link.close()).catch(() => undefined),
+  };
+}

@@ -1,0 +1,127 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Leases } from "../runtime/agent/leases.ts";
+import { Failure, isFailure } from "../runtime/base/failure.ts";
+import type { Accelerator, MatmulUnit } from "../runtime/plan/unit.ts";
+import { fakeRelease } from "./support/jobs.ts";
+import { rejection } from "./support/until.ts";
+import { World } from "./support/world.ts";
+
+const test = suite("leases");
+
+/** An accelerator whose cable can be pulled. */
+class Tiles implements Accelerator {
+  placed = 0;
+  plugged = true;
+  async place(): Promise<MatmulUnit> {
+    if (!this.plugged) throw new Failure("bridge/open", "no such port");
+    this.placed++;
+    const tiles = this;
+    return {
+      name: "tiles",
+      uid: "chip",
+      get layers() {
+        return new Set(tiles.plugged ? ["conv"] : []);
+      },
+      multiply: async () => Float32Array.of(1),
+      nominal: async () => Float32Array.of(1),
+    };
+  }
+}
+
+const v1 = fakeRelease({ version: "1" });
+
+async function device(tiles: Tiles): Promise<World> {
+  const world = new World();
+  world.accelerator = tiles;
+  world.offer(v1);
+  const leases = new Leases(tiles);
+  world.accelerator = leases;
+  await world.start({ leases });
+  world.desire(v1.job(1));
+  assert.is(await world.finish({ seq: 1 }), "COMMITTED");
+  return world;
+}
+
+const units = (world: World): string[] => world.preparations.map(({ unit }) => unit);
+
+test("placing takes the tiles from the model before", async () => {
+  const leases = new Leases(new Tiles());
+  const first = await leases.place([]);
+  leases.grant("one");
+  assert.equal([leases.of("one")?.layers.size, leases.of("two")], [1, undefined]);
+  await leases.place([]);
+  assert.equal([leases.holds("one"), first.layers.size], [false, 0]);
+  assert.ok(isFailure(await rejection(first.multiply("conv", new Uint8Array(), 1)), "bridge/refused"));
+  assert.ok(isFailure(await rejection(new Leases(undefined).place([])), "bridge/open"));
+});
+
+test("a product that was under way while the tiles changed hands is not trusted", async () => {
+  const leases = new Leases(new Tiles());
+  const first = await leases.place([]);
+  const product = first.multiply("conv", new Uint8Array(), 1);
+  const next = leases.place([]);
+  assert.ok(isFailure(await rejection(product), "bridge/refused"));
+  await next;
+});
+
+test("a model is calibrated on the accelerator, and says where it computes", async () => {
+  const world = await device(new Tiles());
+  assert.equal(units(world), ["accelerator"]);
+  assert.equal(
+    [world.report.active?.unit, world.health.at(-1)?.unit, world.health.at(-1)?.link_ok],
+    ["accelerator", "accelerator", true],
+  );
+  await world.agent?.stop();
+});
+
+test("without an answer from the accelerator the model is prepared digitally, and health says so", async () => {
+  const tiles = new Tiles();
+  tiles.plugged = false;
+  const world = await device(tiles);
+  assert.equal(units(world), ["digital"]);
+  const { status, reasons, unit } = world.health.at(-1) ?? {};
+  assert.equal([status, reasons, unit], ["degraded", ["computing-digitally"], "digital"]);
+  await world.agent?.stop();
+});
+
+test("after a restart the model serves digitally at once, and gets its tiles back by a recalibration", async () => {
+  const tiles = new Tiles();
+  const world = await device(tiles);
+  const leases = new Leases(tiles);
+  world.accelerator = leases;
+  await world.restart({ leases });
+  assert.is(world.agent?.serving.loaded?.deployed.version, "1");
+  await world.until("the recalibration", () => world.preparations.length === 2);
+  await world.until(
+    "its end",
+    () => world.health.at(-1)?.unit === "accelerator" && world.health.at(-1)?.update_state === "IDLE",
+  );
+  assert.equal([units(world), tiles.placed], [["accelerator", "accelerator"], 2]);
+  await world.agent?.stop();
+});
+
+test("drift recalibrates in the field", async () => {
+  const world = await device(new Tiles());
+  world.analogWrongEvery = 3;
+  await world.until("drift", () => world.health.at(-1)?.reasons.includes("drifting") === true, 60_000);
+  await world.until("the recalibration", () => world.preparations.length === 2, 60_000);
+  world.analogWrongEvery = undefined;
+  await world.until("health", () => world.health.at(-1)?.status === "ok", 60_000);
+  assert.equal([units(world), world.report.active?.unit], [["accelerator", "accelerator"], "accelerator"]);
+  await world.agent?.stop();
+});
+
+test("if a recalibration does not help, the device computes digitally and says so", async () => {
+  const world = await device(new Tiles());
+  world.analogWrongEvery = 3;
+  await world.until("the fall-back", () => world.agent?.state.active?.unit === "digital", 60_000);
+  await world.until("good answers", () => !world.health.at(-1)?.reasons.includes("drifting"), 60_000);
+  assert.ok(world.preparations.length >= 2);
+  assert.equal(world.health.at(-1)?.reasons, ["computing-digitally"]);
+  assert.equal([world.report.state, world.report.active?.version], ["COMMITTED", "1"]);
+  assert.ok(world.events.some(({ code }) => code === "upkeep/fall-back"));
+  await world.agent?.stop();
+});
+
+test.run();
