@@ -69,7 +69,7 @@ test("answers that nobody waits for are counted and change nothing", () => {
   assert.is(exchange.counters.duplicates, 3);
 });
 
-test("the timer starts at half a second and doubles with each repetition", () => {
+test("the timer starts at half a second and grows to two", () => {
   const { exchange } = started(1);
   const waits: number[] = [];
   for (let now = 0, i = 0; i < 4; i++) {
@@ -104,6 +104,17 @@ test("one request without an answer after all its tries means that the device is
   assert.is(tries, TIMER.tries);
   assert.equal(exchange.clear(), ["a"]);
   assert.ok(exchange.idle);
+});
+
+test("as long as other requests are answered, one without an answer has half a minute", () => {
+  const { exchange } = started(1, { window: 127, bufferBytes: 16384 });
+  let lostAt = 0;
+  for (let now = 0; lostAt === 0; now += 100) {
+    const others = now % 2000 === 0 ? exchange.submit("b", PING, payload, now) : [];
+    for (const { sequence } of others) exchange.receive(reply(sequence), now);
+    if (exchange.expire(now).lost) lostAt = now;
+  }
+  assert.ok(lostAt >= TIMER.hopelessMs && lostAt <= TIMER.hopelessMs + TIMER.maxMs, `${lostAt} ms`);
 });
 
 test("numbers wrap around after 255", () => {

@@ -4,7 +4,7 @@ import type { ProbeReading } from "../health/probes.ts";
 import { continuityPct, faultOf, measure } from "./effects.ts";
 import type { Event } from "./lifecycle.ts";
 import type { AgentParts } from "./ports.ts";
-import type { Serving } from "./serving.ts";
+import type { Loaded, Serving } from "./serving.ts";
 import type { Phase, State } from "./state.ts";
 
 /** What the watch asks of the agent. */
@@ -34,7 +34,7 @@ export class Watch {
   #done: Promise<void> = Promise.resolve();
   #replacedMs = Number.NEGATIVE_INFINITY;
   #drift: Drift = noDrift;
-  #reading: ProbeReading | undefined;
+  #reading: { readonly of: Loaded | undefined; readonly reading: ProbeReading | undefined } | undefined;
 
   constructor(parts: AgentParts, serving: Serving, agent: WatchAgent) {
     this.#parts = parts;
@@ -48,7 +48,7 @@ export class Watch {
 
   /** The latest one. */
   get reading(): ProbeReading | undefined {
-    return this.#reading;
+    return this.#reading?.of === this.#serving.loaded ? this.#reading?.reading : undefined;
   }
 
   begin(): void {
@@ -98,9 +98,10 @@ export class Watch {
   async #check(): Promise<void> {
     const { phase } = this.#agent.state();
     if (phase.at !== "IDLE" && phase.at !== "TRIAL") return;
+    const { loaded } = this.#serving;
     const reading = await measure(this.#serving, this.#parts.clock.uptimeMs);
     if (this.#agent.state().phase !== phase) return;
-    this.#reading = reading;
+    this.#reading = { of: loaded, reading };
     if (phase.at === "TRIAL") await this.#judge(phase, reading);
     else if (reading) await this.#compare(reading);
     this.#agent.checked();

@@ -25,7 +25,7 @@ const SPREAD_OCTAVES = 4;
  * Passes every check in the cloud; only a device's self-test finds it.
  */
 export function spoil(onnx: Uint8Array, seed: number): Uint8Array {
-  const bytes = onnx.slice();
+  const bytes = Uint8Array.from(onnx);
   const tensors = tensorsOf(bytes);
   const normal = gaussian(seed);
   for (const joint of joints) {
@@ -44,7 +44,7 @@ export function spoil(onnx: Uint8Array, seed: number): Uint8Array {
  * self-test against its own float answers finds nothing; only who compares it with what served before does.
  */
 export function miswire(onnx: Uint8Array): Uint8Array {
-  const bytes = onnx.slice();
+  const bytes = Uint8Array.from(onnx);
   const tensors = tensorsOf(bytes);
   for (const name of ["classes.weight", "classes.bias"]) reverseRows(entry(tensors, name));
   return bytes;
@@ -93,7 +93,7 @@ function multiply({ raw }: FloatTensor, factor: (at: number) => number): void {
 
 /** The first axis, in place. */
 function reverseRows({ dims: [rows], raw }: FloatTensor): void {
-  const copy = raw.slice();
+  const copy = Uint8Array.from(raw);
   const length = raw.length / rows;
   for (let row = 0; row < rows; row++)
     raw.set(copy.subarray(row * length, (row + 1) * length), (rows - 1 - row) * length);
