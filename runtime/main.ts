@@ -29,12 +29,13 @@ export interface Device {
 
 /**
  * From a configuration to a device at work: the parts, joined. The agent (agent/agent.ts) does the rest.
+ * @param open who wants to hold the accelerator too, passes its own
  * @throws Failure profile/..., store/corrupt
  */
-export async function startDevice(config: Config): Promise<Device> {
+export async function startDevice(config: Config, open: typeof openAccelerator = openAccelerator): Promise<Device> {
   const log = await openLog(config.log.level);
   const profile = await loadProfile(config.device.profile);
-  const link = config.accelerator && (await lazyAccelerator(config.accelerator, log));
+  const link = config.accelerator && (await lazyAccelerator(config.accelerator, log, open));
   const leases = new Leases(link?.accelerator);
   const parts: AgentParts = {
     info: infoOf(config, profile),
@@ -101,13 +102,14 @@ function engineOpener(profile: DeviceProfile, log: Log): OpenEngine {
 async function lazyAccelerator(
   { address, profile: name }: NonNullable<Config["accelerator"]>,
   log: Log,
+  open: typeof openAccelerator,
 ): Promise<{ accelerator: Accelerator; close(): Promise<void> }> {
   const profile = await loadAcceleratorProfile(name);
   let opened: Promise<OpenAccelerator> | undefined;
   return {
     accelerator: {
       async place(layers) {
-        opened ??= openAccelerator(address, profile);
+        opened ??= open(address, profile);
         try {
           return await (await opened).place(layers);
         } catch (error) {

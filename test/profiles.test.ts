@@ -31,7 +31,7 @@ test("the profiles that the documentation promises are there", () => {
     "raspberry-pi-3",
     "raspberry-pi-4",
     "raspberry-pi-5",
-    "raspberry-pi-zero-2-w",
+    "raspberry-pi-zero-2w",
   ]);
   assert.equal(accelerators, ["ideal", "pcm-256x256", "sram-bitplane-256x64", "sram-bitplane-64x64"]);
 });
@@ -145,7 +145,7 @@ for (const [name, code, message] of [
   [
     "raspberry-pi-9",
     "profile/unknown",
-    /no profile raspberry-pi-9: use one of cortex-m7-256k, .*raspberry-pi-zero-2-w, or a path/,
+    /no profile raspberry-pi-9: use one of cortex-m7-256k, .*raspberry-pi-zero-2w, or a path/,
   ],
   ["./no/such.json", "input/missing", /cannot read \.\/no\/such\.json/],
   ["ideal", "profile/invalid", /profile\.kind: expected "device", found "accelerator"/],

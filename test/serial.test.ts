@@ -20,7 +20,7 @@ import { emulate } from "../tools/emulate.ts";
 const test = suite("serial");
 const profile = await loadAcceleratorProfile("ideal");
 const unavailable = ptyUnavailable();
-if (unavailable) process.stdout.write(`serial: tests with a real terminal are left out: ${unavailable}\n`);
+if (unavailable) process.stdout.write(`skipped: serial with a real terminal: ${unavailable}\n`);
 const testPty = unavailable ? (_name: string, _run: () => Promise<void>): void => {} : test;
 
 /** Rejects instead of waiting for ever. */

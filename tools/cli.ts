@@ -104,7 +104,8 @@ program
   .command("demo")
   .description("All of it on this machine in about a minute: broker, accelerator, agent, drift, updates.")
   .option("--keep", "keep the working folder")
-  .action(async (options: { keep?: boolean }) => {
+  .option("--in-process", "agent and accelerator in this process (the default where there are no pseudo terminals)")
+  .action(async (options: { keep?: boolean; inProcess?: boolean }) => {
     const { demo } = await import("./demo/demo.ts");
     process.exitCode = await demo(options);
   });

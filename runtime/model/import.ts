@@ -1,4 +1,4 @@
-import { Failure } from "../base/failure.ts";
+import { Failure, isFailure } from "../base/failure.ts";
 import { importOnnx } from "./onnx/import.ts";
 import type { FloatModel } from "./stages.ts";
 import { importTflite } from "./tflite/import.ts";
@@ -22,10 +22,22 @@ const others: readonly Signature[] = [
  * Fails with import/... and a message that names what was found: node, operator, type, shape.
  */
 export function importModel(bytes: Uint8Array, name: string): FloatModel {
-  if (startsWith(bytes, 4, "TFL")) return importTflite(bytes, name);
+  const read = readerOf(bytes);
+  if (!read) {
+    throw new Failure("import/unknown-format", `${name} is ${described(bytes)}; supported are ONNX and TFLite files`);
+  }
+  try {
+    return read(bytes, name);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw new Failure(error.code, `${name}: ${error.message}`, error.detail, error);
+  }
+}
+
+function readerOf(bytes: Uint8Array): ((bytes: Uint8Array, name: string) => FloatModel) | undefined {
+  if (startsWith(bytes, 4, "TFL")) return importTflite;
   // An ONNX file is a protocol buffers message; writers put its first field, the IR version (tag 8), first.
-  if (bytes[0] === 0x08) return importOnnx(bytes, name);
-  throw new Failure("import/unknown-format", `${name} is ${described(bytes)}; supported are ONNX and TFLite files`);
+  return bytes[0] === 0x08 ? importOnnx : undefined;
 }
 
 function described(bytes: Uint8Array): string {

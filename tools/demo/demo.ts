@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import colors from "picocolors";
+import { ptyUnavailable } from "../../firmware-bridge/transport/pty.ts";
 import type { Report } from "../../runtime/fleet/topics.ts";
 import { encodeNpy } from "../../runtime/tensor/npy.ts";
 import { releaseFile } from "../bearing/releases.ts";
@@ -12,8 +13,9 @@ import { EXIT, explain } from "../exit.ts";
 import { type ProgressBar, progressBar } from "../progress.ts";
 import { bytes } from "../table.ts";
 import type { Artifact } from "./artifacts.ts";
+import { ACCELERATOR, SPECIMEN } from "./device.ts";
 import { Stage } from "./stage.ts";
-import { ACCELERATOR, openWorld, SPECIMEN, type World } from "./world.ts";
+import { openWorld, type World } from "./world.ts";
 
 const CALIBRATION = 32;
 const PROBES = 64;
@@ -23,17 +25,24 @@ const ACCEPT = { minAgreementPct: 90 };
 const TRIAL = { passes: 2, seconds: 1, minContinuityPct: 75 };
 const YEAR = 31_557_600;
 
+export interface DemoOptions {
+  /** Leave the working folder behind. */
+  readonly keep?: boolean;
+  /** Agent and accelerator in this process; the default where there are no pseudo terminals. */
+  readonly inProcess?: boolean;
+}
+
 /**
  * The whole mission on one machine, for real: an embedded broker, an artifact server, an emulated accelerator behind a
  * serial port, and the agent as its own process. Every figure that is printed was measured in this run.
  * @returns the exit code: 0 only if every step did what it should
  */
-export async function demo({ keep = false }: { readonly keep?: boolean } = {}): Promise<number> {
+export async function demo({ keep = false, inProcess }: DemoOptions = {}): Promise<number> {
   const stage = new Stage();
   const bar = progressBar();
   let world: World | undefined;
   try {
-    world = await openWorld(keep);
+    world = await openWorld({ keep, inProcess: inProcess ?? ptyUnavailable() !== undefined });
     introduce(stage, world);
     await costOfPrecision(stage, world, bar);
     const show = new Showing(stage, world, bar);
@@ -46,7 +55,7 @@ export async function demo({ keep = false }: { readonly keep?: boolean } = {}): 
   } catch (error) {
     bar.end();
     console.error(`\n${explain(error)}`);
-    if (world) console.error(colors.dim(`The agent's last words:\n${await world.agentLog()}`));
+    if (world) console.error(colors.dim(`The agent's last words:\n${await world.device.log()}`));
     return EXIT.failed;
   } finally {
     await world?.end();
@@ -58,7 +67,7 @@ function introduce(stage: Stage, world: World): void {
   stage.chapter("A fleet of one, all on this machine");
   stage.fact("broker", `${world.brokerUrl} (embedded)`);
   stage.fact("artifacts", world.artifacts.url);
-  stage.fact("accelerator", `${ACCELERATOR} number ${SPECIMEN} (emulated) at ${world.port}`);
+  stage.fact("accelerator", `${ACCELERATOR} number ${SPECIMEN} (emulated) ${world.device.where}`);
   stage.fact("task", "bearing faults from vibration: 8 classes, data from a physical model");
 }
 
@@ -127,10 +136,10 @@ class Showing {
 
   async yearOfDrift(): Promise<void> {
     this.#stage.chapter("A year of drift in a second, and the device recalibrates itself in the field");
-    const { operator, accelerator } = this.#world;
+    const { operator, device } = this.#world;
     const before = await this.#agreement();
     const events = operator.events.length;
-    accelerator.chip.age(YEAR);
+    device.age(YEAR);
     const low = await operator.until("the drift to show", 20, () => {
       const agreement = operator.health?.agreement_pct ?? 100;
       return agreement < 90 ? agreement : undefined;
