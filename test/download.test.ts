@@ -163,7 +163,8 @@ const bad: readonly {
   {
     name: "never ends",
     answer: (_, response) => {
-      const more = (): void => void (response.destroyed || response.write(new Uint8Array(65_536), more));
+      const more = (error?: unknown): void =>
+        void (error || response.destroyed || response.write(new Uint8Array(65_536), more));
       more();
     },
     code: "download/too-large",
