@@ -24,6 +24,9 @@ export function progressBar(stream: NodeJS.WriteStream = process.stderr): Progre
       bar.setTotal(of);
       bar.update(done, payload);
     },
-    end: () => bar.stop(),
+    end() {
+      if (started) bar.stop();
+      started = false;
+    },
   };
 }
