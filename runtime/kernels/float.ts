@@ -151,7 +151,7 @@ function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTens
     case "depthwise":
     case "dense":
       if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
-      return clamped(tf, weighted(tf, node, input, layer), node.clamp);
+      return clamped(tf, plus(tf, weighted(tf, node, input, layer), second), node.clamp);
     case "add":
       return clamped(tf, tf.add(input, second), node.clamp);
     case "mul":
@@ -186,6 +186,10 @@ function weighted(tf: Tf, node: Layer, input: Tensor, { weights, bias }: LayerTe
   const [x, filter, pad] = [image(tf, input), weights as Tfjs.Tensor4D, spatial(node.pads)];
   if (node.op === "conv2d") return tf.fused.conv2d({ x, filter, strides, pad, dilations, bias });
   return tf.add(tf.depthwiseConv2d(x, filter, strides, pad, "NHWC", dilations), bias);
+}
+
+function plus(tf: Tf, value: Tensor, residual: Tensor | undefined): Tensor {
+  return residual ? tf.add(value, tf.reshape(residual, value.shape)) : value;
 }
 
 type Pair = [number, number];

@@ -1,4 +1,5 @@
 import { Failure } from "../base/failure.ts";
+import { fuseResiduals } from "./fuse.ts";
 import { importOnnx } from "./onnx/import.ts";
 import type { FloatModel } from "./stages.ts";
 import { importTflite } from "./tflite/import.ts";
@@ -22,6 +23,11 @@ const others: readonly Signature[] = [
  * Fails with import/... and a message that names what was found: node, operator, type, shape.
  */
 export function importModel(bytes: Uint8Array, name: string): FloatModel {
+  const model = read(bytes, name);
+  return { ...model, graph: fuseResiduals(model.graph) };
+}
+
+function read(bytes: Uint8Array, name: string): FloatModel {
   if (startsWith(bytes, 4, "TFL")) return importTflite(bytes, name);
   // An ONNX file is a protocol buffers message; writers put its first field, the IR version (tag 8), first.
   if (bytes[0] === 0x08) return importOnnx(bytes, name);
