@@ -20,7 +20,8 @@ function dense(slots: Slots, rows: number, columns: number): Omit<ConvStep, "wei
   const input = slots.u8([1, 1, rows], 0.5, 2);
   const output = slots.f32([1, 1, columns]);
   const bias = new Float32Array(columns);
-  return { op: "conv2d", name: "x", ...PLAIN, input, output, bias, surrogate: undefined, clamp: NO_CLAMP };
+  const bare = { surrogate: undefined, residual: undefined, clamp: NO_CLAMP };
+  return { op: "conv2d", name: "x", ...PLAIN, input, output, bias, ...bare };
 }
 
 function matrix(codes: number[], scales: number[], columns: number, blockLength: number): ConvStep["weights"] {
@@ -48,6 +49,20 @@ const examples: Example[] = [
     }),
     [[4, 6, 0]],
     [4],
+  ],
+  [
+    "conv2d: a residual: relu(x W + 0.25 * (code - 4)), x = [1, 2], W = [[1, -1], [1, -1]]",
+    (slots) => ({
+      ...dense(slots, 2, 2),
+      weights: matrix([1, -1, 1, -1], [1, 1], 2, 8),
+      residual: slots.u8([1, 1, 2], 0.25, 4),
+      clamp: RELU,
+    }),
+    [
+      [4, 6],
+      [6, 12],
+    ],
+    [3.5, 0],
   ],
   [
     "conv2d: sums of 2 x 2 pixels of [[1, 2], [3, 4]], padding is zero",
@@ -219,6 +234,7 @@ const examples: Example[] = [
       gain: Float32Array.of(2, 4),
       bias: Float32Array.of(1, -9),
       surrogate: { rank: 1, a: Float32Array.of(1, 1), b: Float32Array.of(10, 0) },
+      residual: undefined,
       clamp: RELU,
     }),
     [

@@ -94,6 +94,21 @@ const convolutions: Record<string, ConvCase> = {
     columns: 3,
     window: { kernel: [1, 5], stride: [1, 3], pads: [0, 2, 0, 0] },
   },
+  "3x3x8 -> 8, residual": {
+    input: [5, 5, 8],
+    columns: 8,
+    window: same3x3,
+    residual: true,
+    clamp: RELU,
+  },
+  "pointwise 5x3x12 -> 19, residual, rank 2, f32": {
+    input: [5, 3, 12],
+    columns: 19,
+    residual: true,
+    rank: 2,
+    type: "f32",
+  },
+  "dense 40 -> 45, residual": { input: [1, 1, 40], columns: 45, residual: true },
   "a window as large as the input": { input: [5, 4, 6], columns: 10, window: { kernel: [5, 4] }, blockLength: 64 },
 };
 
@@ -137,6 +152,7 @@ function randomCase(seed: number): ConvCase {
     window: { kernel, dilation, stride: pair(1, 1, 2), pads: [pad(0), pad(1), pad(0), pad(1)] },
     blockLength: pick(5, 8, 32, 64, ONE_BLOCK),
     rank: pick(0, 1, 3, 8),
+    residual: pick(true, false),
     type: pick("u8", "f32"),
     clamp: pick({ min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY }, RELU, relu6),
   };

@@ -64,6 +64,25 @@ program
     console.log(json ? JSON.stringify(report, undefined, 2) : inspectText(report));
   });
 
+program
+  .command("bench [model]")
+  .description("Time a model: quantized by polaredge, and as other runtimes run it.")
+  .option("--format <name>", "only this weight format: nf4 or int8")
+  .option("--rank <count>", "rank of the surrogate paths (int8: 0, nf4: the profile's)", wholeNumber)
+  .option("--inputs <x.npy>", "samples to calibrate with, instead of noise")
+  .option("--profile <name>", "device profile: a name from `polaredge profile list` or a file", "raspberry-pi-4")
+  .option("--peers", "also tfjs, onnxruntime (node, web) or LiteRT.js, by the model's format")
+  .option("--peer-model <files...>", "the model as quantized for the peers: .onnx (QDQ), .tflite (int8)")
+  .option("--install-peers", "install the peers (474 MB) into .peers first; nothing else needs them")
+  .option("--processes <count>", "fresh processes per engine", wholeNumber, 3)
+  .option("--rounds <count>", "rounds of 50 ms that the engines take in turn", wholeNumber, 10)
+  .option("--json", "print the report as JSON")
+  .addHelpText("after", benchHelp())
+  .action(async (model: string | undefined, options) => {
+    const { benchCommand } = await import("./bench/command.ts");
+    await benchCommand(model, options);
+  });
+
 const profile = program.command("profile").description("Device and accelerator profiles.");
 profile
   .command("list")
@@ -114,6 +133,18 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("a whole number is expected");
   return value;
+}
+
+function benchHelp(): string {
+  return `
+JSON: { model, node, cpu, processes, rounds, runs: [{name, minUs, medianUs, p999Us, rssMb, coldMs}], ratios }
+Times are of one inference of one thread, f32 in and out. coldMs: from the start of a process to its first answer.
+ratios: how many times as long as polaredge's first run, {min, median}.
+
+Examples:
+  polaredge bench kws.onnx
+  polaredge bench --install-peers
+  polaredge bench kws.onnx --peers --peer-model kws.u8.onnx kws.int8.tflite --json`;
 }
 
 function evalHelp(): string {

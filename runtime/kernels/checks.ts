@@ -54,8 +54,9 @@ function claimOf({ op, name }: Step): Claim {
 }
 
 function slotsOf(step: Step): readonly Slot[] {
-  if (step.op === "finish") return [step.vectors, step.product, step.output];
-  return "inputs" in step ? [...step.inputs, step.output] : [step.input, step.output];
+  if ("inputs" in step) return [...step.inputs, step.output];
+  const inputs = step.op === "finish" ? [step.vectors, step.product] : [step.input];
+  return "residual" in step && step.residual ? [...inputs, step.residual, step.output] : [...inputs, step.output];
 }
 
 function checkSlot(slot: Slot, arenaBytes: number, claim: Claim): void {
@@ -90,6 +91,7 @@ function checkConv(step: steps.ConvStep, claim: Claim): void {
   checkWindow(step, output.shape, claim);
   checkMatrix(weights, kernel[0] * kernel[1] * input.shape[2], step.bias, claim);
   checkSurrogate(step.surrogate, weights.rows, weights.columns, claim);
+  checkResidual(step, claim);
 }
 
 function checkDepthwise(step: steps.DepthwiseStep, claim: Claim): void {
@@ -121,6 +123,12 @@ function checkSurrogate(surrogate: LowRank | undefined, rows: number, columns: n
   claim(isCount(rank), "a rank of 0 or more", rank);
   claim(a.length === rows * rank, `A of ${rows} x ${rank}`, a.length);
   claim(b.length === rank * columns, `B of ${rank} x ${columns}`, b.length);
+}
+
+function checkResidual({ residual, output }: steps.ConvStep | steps.FinishStep, claim: Claim): void {
+  if (!residual) return;
+  claim(residual.type === "u8", "a u8 residual", residual.type);
+  checkShape(residual, output.shape, claim);
 }
 
 function checkPool(step: steps.PoolStep, claim: Claim): void {
@@ -194,6 +202,7 @@ function checkFinish(step: steps.FinishStep, claim: Claim): void {
     `${gain.length}, ${bias.length}`,
   );
   checkSurrogate(step.surrogate, rows, columns, claim);
+  checkResidual(step, claim);
 }
 
 function checkShape({ shape }: Slot, expected: readonly number[], claim: Claim): void {

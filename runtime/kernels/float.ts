@@ -104,7 +104,7 @@ async function runBatches(
       }
     });
     // The event loop gets its turn between batches.
-    await setImmediate();
+    if (first + size < count) await setImmediate();
   }
   return {
     output: answers.get(graph.output) ?? new Float32Array(),
@@ -151,7 +151,7 @@ function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTens
     case "depthwise":
     case "dense":
       if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
-      return clamped(tf, weighted(tf, node, input, layer), node.clamp);
+      return computeLayer(tf, node, input, second, layer);
     case "add":
       return clamped(tf, tf.add(input, second), node.clamp);
     case "mul":
@@ -176,16 +176,42 @@ function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTens
   }
 }
 
+function computeLayer(tf: Tf, node: Layer, input: Tensor, residual: Tensor | undefined, layer: LayerTensors): Tensor {
+  if (!residual) {
+    const activation = fusedActivation(node.clamp);
+    const value = weighted(tf, node, input, layer, activation ?? "linear");
+    return activation ? value : clamped(tf, value, node.clamp);
+  }
+  const value = weighted(tf, node, input, layer, "linear");
+  return clamped(tf, tf.add(value, tf.reshape(residual, value.shape)), node.clamp);
+}
+
+type FusedActivation = "linear" | "relu" | "relu6";
+
+/** A clamp that tfjs does in the same pass as the layer. */
+function fusedActivation({ min, max }: Clamp): FusedActivation | undefined {
+  if (min !== 0) return undefined;
+  return max === 6 ? "relu6" : max === Number.POSITIVE_INFINITY ? "relu" : undefined;
+}
+
 /** The bias starts the sum, as in most runtimes: adding it afterwards doubles the rounding error of deep networks. */
-function weighted(tf: Tf, node: Layer, input: Tensor, { weights, bias }: LayerTensors): Tensor {
+function weighted(
+  tf: Tf,
+  node: Layer,
+  input: Tensor,
+  { weights, bias }: LayerTensors,
+  activation: FusedActivation,
+): Tensor {
   if (node.op === "dense") {
     const [a, b] = [tf.reshape<Tfjs.Rank.R2>(input, [-1, node.rows]), weights as Tfjs.Tensor2D];
-    return tf.fused.matMul({ a, b, bias });
+    return tf.fused.matMul({ a, b, bias, activation });
   }
   const [strides, dilations] = [[...node.stride], [...node.dilation]] as Pair[];
   const [x, filter, pad] = [image(tf, input), weights as Tfjs.Tensor4D, spatial(node.pads)];
-  if (node.op === "conv2d") return tf.fused.conv2d({ x, filter, strides, pad, dilations, bias });
-  return tf.add(tf.depthwiseConv2d(x, filter, strides, pad, "NHWC", dilations), bias);
+  const common = { x, filter, strides, dilations, bias, activation };
+  if (node.op === "conv2d") return tf.fused.conv2d({ ...common, pad });
+  // Its type lacks the pads that its code takes.
+  return tf.fused.depthwiseConv2d({ ...common, pad: pad as unknown as "valid" });
 }
 
 type Pair = [number, number];

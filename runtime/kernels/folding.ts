@@ -1,12 +1,13 @@
 import type { Affine, LowRank } from "../model/stages.ts";
 import { affineOf, type Target, targetOf } from "./rounding.ts";
-import type { ConvStep, DepthwiseStep, FinishStep } from "./step.ts";
+import type { ConvStep, DepthwiseStep, FinishStep, Slot } from "./step.ts";
 
 /**
  * What can be known of a product before it runs, computed in f64 and rounded once, for all implementations: the
- * output's scale goes into scales, bias and the surrogate, the input's zero point into the bias. What is left is
+ * output's scale goes into scales, bias and the surrogate, the inputs' zero points into the bias. What is left is
  *
  *   y = bias[j] + (sum of codes of block 0) * scales[0, j] + (... block 1) * scales[1, j] + ... + z[0] * b[0, j] + ...
+ *       + residual code * residualScale
  *
  * in f32, in this order, each product and each sum rounded.
  */
@@ -14,6 +15,8 @@ export interface Folded {
   readonly scales: Float32Array;
   readonly bias: Float32Array;
   readonly surrogate: FoldedSurrogate | undefined;
+  /** 0 without a residual. */
+  readonly residualScale: number;
   readonly target: Target;
 }
 
@@ -45,24 +48,35 @@ export function foldProduct({ input, output, weights, bias, clamp, ...step }: Co
     for (let j = 0; j < columns; j++) zeros[j] += codes[k * columns + j] * weights.scales[block + j];
   }
   const shift = affine.scale * affine.zeroPoint;
+  const residual = foldResidual("residual" in step ? step.residual : undefined, target);
   return {
     scales: weights.scales.map((scale) => (affine.scale * scale) / target.scale),
-    bias: bias.map((value, j) => (value - shift * zeros[j]) / target.scale + target.zeroPoint),
+    bias: bias.map((value, j) => (value - shift * zeros[j]) / target.scale + target.zeroPoint - residual.zero),
     surrogate: foldSurrogate("surrogate" in step ? step.surrogate : undefined, rows, affine, target),
+    residualScale: residual.scale,
     target,
   };
 }
 
 /** The same for a product that was done elsewhere: one block, whose scales are the gain. */
-export function foldFinish({ vectors, output, gain, bias, surrogate, clamp }: FinishStep): Folded {
+export function foldFinish({ vectors, output, gain, bias, surrogate, clamp, ...step }: FinishStep): Folded {
   const affine = affineOf(vectors);
   const target = targetOf(output, clamp);
+  const residual = foldResidual(step.residual, target);
   return {
     scales: gain.map((value) => (affine.scale * value) / target.scale),
-    bias: bias.map((value) => value / target.scale + target.zeroPoint),
+    bias: bias.map((value) => value / target.scale + target.zeroPoint - residual.zero),
     surrogate: foldSurrogate(surrogate, vectors.shape[2], affine, target),
+    residualScale: residual.scale,
     target,
   };
+}
+
+/** What a code of the residual is worth in units of the output, and what its zero point stands for. */
+function foldResidual(residual: Slot | undefined, target: Target): { scale: number; zero: number } {
+  if (!residual) return { scale: 0, zero: 0 };
+  const scale = Math.fround(residual.scale / target.scale);
+  return { scale, zero: scale * residual.zeroPoint };
 }
 
 function foldSurrogate(

@@ -11,7 +11,7 @@ export function bindConv(arena: Arena, step: ConvStep): () => void {
   const { rows, columns, blockLength, codes } = step.weights;
   const { gather, vectors, count } = gathered(arena, step);
   const sums = new Int32Array(columns);
-  const tail = tailOf(arena, folded, step.output);
+  const tail = tailOf(arena, folded, step.output, step.residual);
 
   return () => {
     gather();
@@ -53,7 +53,7 @@ export function bindFinish(arena: Arena, step: FinishStep): () => void {
   const folded = foldFinish(step);
   const [count, , rows] = step.vectors.shape;
   const [, , columns] = step.product.shape;
-  const tail = tailOf(arena, folded, step.output);
+  const tail = tailOf(arena, folded, step.output, step.residual);
 
   return () => {
     const vectors = arena.bytes;
@@ -82,7 +82,7 @@ interface Gathered {
   readonly count: number;
 }
 
-/** What follows the sums of one position: y = bias; y += sums * scales, block by block; y += z b; stored. */
+/** What follows the sums of one position: y = bias; y += sums * scales, block by block; y += z b; y += residual; stored. */
 interface Tail {
   begin(): void;
   /** The sums of a block are at `at`, one per column. */
@@ -91,7 +91,12 @@ interface Tail {
   finish(position: number, vectors: Uint8Array, at: number): void;
 }
 
-function tailOf(arena: Arena, { scales, bias, surrogate, target }: Folded, output: Slot): Tail {
+function tailOf(
+  arena: Arena,
+  { scales, bias, surrogate, residualScale, target }: Folded,
+  output: Slot,
+  residual?: Slot,
+): Tail {
   const columns = bias.length;
   const y = new Float32Array(columns);
   return {
@@ -101,6 +106,9 @@ function tailOf(arena: Arena, { scales, bias, surrogate, target }: Folded, outpu
     },
     finish: (p, vectors, at) => {
       if (surrogate) addSurrogate(surrogate, y, vectors, at);
+      for (let j = 0; residual && j < columns; j++) {
+        y[j] += round(arena.bytes[residual.offset + p * columns + j] * residualScale);
+      }
       const to = startOf(output) + p * columns;
       const array = arrayOf(arena, output);
       for (let j = 0; j < columns; j++) array[to + j] = stored(y[j], target);

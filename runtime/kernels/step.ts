@@ -13,7 +13,7 @@ export interface Slot {
 }
 
 /**
- * y[p, j] = clamp( gain-free main path + bias[j] + surrogate ), where
+ * y[p, j] = clamp( gain-free main path + bias[j] + surrogate + residual[p, j] ), where
  *   main[p, j] = input.scale * sum over rows k of (x[p, k] - input.zeroPoint) * w[k, j]
  *   surrogate  = input.scale * sum over k of (x[p, k] - zeroPoint) * A[k, r], times B[r, j]; A kept in 16 bits
  * Positions outside the input count as zeroPoint. The sums per block are exact integers. The result is stored as it
@@ -28,6 +28,8 @@ export interface ConvStep extends Window {
   /** Real units, one per column. */
   readonly bias: Float32Array;
   readonly surrogate: LowRank | undefined;
+  /** u8, in the output's shape; may have a scale of its own. */
+  readonly residual: Slot | undefined;
   readonly clamp: Clamp;
 }
 
@@ -125,7 +127,7 @@ export interface GatherStep extends Window {
 /**
  * What follows a product done elsewhere. `product` holds sum over k of x[p, k] * w[k, j] in weight units (f32,
  * [positions, 1, columns]), `vectors` the input codes it was computed from:
- * y = input.scale * gain[j] * product + bias[j] + surrogate(vectors), then clamp and store as conv2d does.
+ * y = input.scale * gain[j] * product + bias[j] + surrogate(vectors) + residual, then clamp and store as conv2d does.
  * The main path's zero point is already in `bias`.
  */
 export interface FinishStep {
@@ -137,6 +139,7 @@ export interface FinishStep {
   readonly gain: Float32Array;
   readonly bias: Float32Array;
   readonly surrogate: LowRank | undefined;
+  readonly residual: Slot | undefined;
   readonly clamp: Clamp;
 }
 

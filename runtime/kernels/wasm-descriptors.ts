@@ -29,7 +29,16 @@ export const descriptors = {
     scales: "usize",
     bias: "usize",
   },
-  Convolution: { window: "Window", target: "Target", main: "Product", side: "Product", rank: "usize", b: "usize" },
+  Convolution: {
+    window: "Window",
+    target: "Target",
+    main: "Product",
+    side: "Product",
+    rank: "usize",
+    b: "usize",
+    residual: "usize",
+    residualScale: "f32",
+  },
   Depthwise: {
     window: "Window",
     target: "Target",

@@ -24,6 +24,8 @@ export function packConv(memory: Memory, step: ConvStep): number {
     side: describeSide(memory, offsets, folded),
     rank,
     b: folded.surrogate ? memory.keep(packPanels(folded.surrogate.b, weights.columns)) : 0,
+    residual: step.residual ? memory.address(step.residual) : 0,
+    residualScale: folded.residualScale,
   });
 }
 

@@ -51,7 +51,10 @@ export interface Window {
   readonly pads: readonly [number, number, number, number];
 }
 
-/** A node with weights, rows x columns: rows are inputs of one output, columns are outputs. */
+/**
+ * A node with weights, rows x columns: rows are inputs of one output, columns are outputs. A conv2d or dense node may
+ * have a second input, of its own shape, that is added to the product before the clamp (a residual connection).
+ */
 interface Weighted extends Base {
   readonly rows: number;
   readonly columns: number;

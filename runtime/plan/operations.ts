@@ -42,7 +42,7 @@ export function stepOf(node: Node, around: Surroundings): Step | undefined {
   switch (node.op) {
     case "conv2d":
     case "dense":
-      return convStep(node, input, output, around.layer(name));
+      return convStep(node, input, second, output, around.layer(name));
     case "depthwise":
       return depthwiseStep(node, input, output, around.layer(name));
     case "add":
@@ -69,7 +69,13 @@ export function stepOf(node: Node, around: Surroundings): Step | undefined {
 }
 
 /** A dense layer is a convolution that looks at one position; its other axes are a column of positions. */
-export function convStep(node: Conv2d | Dense, input: Slot, output: Slot, layer: PolarizedLayer): ConvStep {
+export function convStep(
+  node: Conv2d | Dense,
+  input: Slot,
+  residual: Slot | undefined,
+  output: Slot,
+  layer: PolarizedLayer,
+): ConvStep {
   const { matrix, digital } = layer;
   const dense = node.op === "dense";
   return {
@@ -81,6 +87,7 @@ export function convStep(node: Conv2d | Dense, input: Slot, output: Slot, layer:
     weights: withGain(matrix, digital.gain),
     bias: digital.bias,
     surrogate: digital.surrogate,
+    residual: residual && dense ? asColumn(residual, node.columns) : residual,
     clamp: node.clamp,
   };
 }
@@ -101,8 +108,9 @@ export function depthwiseStep(node: Depthwise, input: Slot, output: Slot, layer:
 
 function productOperation(node: Conv2d | Dense, around: Surroundings): ProductOperation {
   const layer = around.layer(node.name);
-  const digital = convStep(node, around.slot(node.inputs[0]), around.slot(node.name), layer);
-  const { name, input, output, clamp } = digital;
+  const [source, added] = node.inputs.map((value) => around.slot(value));
+  const digital = convStep(node, source, added, around.slot(node.name), layer);
+  const { name, input, output, residual, clamp } = digital;
   const positions = output.shape[0] * output.shape[1];
   const direct = node.op === "dense" || isPoint(node);
   const vectors: Slot = direct
@@ -116,7 +124,7 @@ function productOperation(node: Conv2d | Dense, around: Surroundings): ProductOp
     gather: direct ? undefined : { ...windowOf(node), op: "gather", name, input, output: vectors },
     vectors,
     product,
-    finish: { op: "finish", name, vectors, product, output, gain, bias, surrogate, clamp },
+    finish: { op: "finish", name, vectors, product, output, gain, bias, surrogate, residual, clamp },
     digital,
   };
 }

@@ -37,10 +37,6 @@ export class Replay {
     return entry(this.#codes, value);
   }
 
-  has(value: string): boolean {
-    return this.#codes.has(value);
-  }
-
   range(value: string): Affine {
     return entry(this.#ranges, value);
   }
@@ -86,8 +82,13 @@ export class Replay {
     });
     const output = memory.place(this.#slot(node.name));
     const { name, clamp } = node;
-    const step: Step = { ...correction, op: "finish", name, vectors: input, product, output, clamp };
-    this.#run(memory, step, node, [input, product], [vectors, products], output);
+    const shape = output.shape;
+    const added = node.inputs.slice(1);
+    const residuals = added.map((value) => memory.place({ ...this.#slot(value), shape }));
+    const [residual] = residuals;
+    const step: Step = { ...correction, op: "finish", name, vectors: input, product, output, residual, clamp };
+    const values = [vectors, products, ...added.map((value) => this.codes(value))];
+    this.#run(memory, step, node, [input, product, ...residuals], values, output);
   }
 
   #run(

@@ -11,8 +11,10 @@ export type Read = (which: number, y: number, x: number, c: number) => number;
 export function formulaOf(step: Step, read: Read): Formula {
   switch (step.op) {
     case "conv2d":
-      return (y, x, j) =>
-        within(convolved(step, read, y, x, j) + step.bias[j] + surrogate(step, read, y, x, j), step.clamp);
+      return (y, x, j) => {
+        const product = convolved(step, read, y, x, j) + step.bias[j] + surrogate(step, read, y, x, j);
+        return within(product + (step.residual ? read(1, y, x, j) : 0), step.clamp);
+      };
     case "depthwise":
       return (y, x, j) => {
         let sum = step.bias[j];

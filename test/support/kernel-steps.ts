@@ -36,6 +36,7 @@ export interface ConvCase {
   readonly window?: Partial<Window>;
   readonly blockLength?: number;
   readonly rank?: number;
+  readonly residual?: boolean;
   readonly type?: "u8" | "f32";
   readonly clamp?: { readonly min: number; readonly max: number };
 }
@@ -59,6 +60,7 @@ export function convStep(of: ConvCase, seed: number): Built<ConvStep> {
     weights: randomMatrix(rows, of.columns, blockLength, seed + 1),
     bias: randomFloats(of.columns, seed + 2),
     surrogate: of.rank === undefined ? undefined : randomLowRank(rows, of.columns, of.rank, seed + 3),
+    residual: of.residual ? slots.u8(output.shape, 0.0091, 140) : undefined,
     clamp: of.clamp ?? NO_CLAMP,
   };
   return { step, slots };

@@ -66,8 +66,9 @@ function readerOf(step: Step, { inputs }: Numbers): Read {
 }
 
 export function inputsOf(step: Step): readonly Slot[] {
-  if (step.op === "finish") return [step.vectors, step.product];
-  return "inputs" in step ? step.inputs : [step.input];
+  if ("inputs" in step) return step.inputs;
+  const inputs = step.op === "finish" ? [step.vectors, step.product] : [step.input];
+  return "residual" in step && step.residual ? [...inputs, step.residual] : inputs;
 }
 
 export function values(kernels: Kernels, slot: Slot): Uint8Array | Float32Array {

@@ -1,3 +1,4 @@
+import { fuseResiduals } from "../../runtime/model/fuse.ts";
 import { type Clamp, type Graph, isLayer, NO_CLAMP, type Node, RELU } from "../../runtime/model/graph.ts";
 import type { FloatModel } from "../../runtime/model/stages.ts";
 import { normals } from "./random.ts";
@@ -35,7 +36,7 @@ const conv = (
 });
 
 /** A network with everything that the calibration treats differently: residual, depthwise, pool, dense, softmax. */
-export const residualGraph: Graph = {
+export const residualGraph: Graph = fuseResiduals({
   name: "residual",
   input: { name: "x", shape: [1, 8, 8, 3] },
   output: "answer",
@@ -67,7 +68,7 @@ export const residualGraph: Graph = {
     { op: "dense", name: "logits", inputs: ["flat"], shape: [1, 10], rows: 32, columns: 10, clamp: NO_CLAMP },
     { op: "softmax", name: "answer", inputs: ["logits"], shape: [1, 10] },
   ],
-};
+});
 
 /** Gaussian weights, scaled as a trained network's: each layer keeps the variance of its input. */
 export function randomModel(graph: Graph, seed: number): FloatModel {

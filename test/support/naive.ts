@@ -40,7 +40,7 @@ function evaluate(node: Node, graph: Graph, [x, second]: Float32Array[], float?:
         for (let c = 0; c < channels; c++)
           sum += x[inside * channels + c] * weights[(at * channels + c) * node.columns + channel];
         return sum;
-      }).map((y, i) => clamped(y + bias[i % node.columns], node.clamp));
+      }).map((y, i) => clamped(y + bias[i % node.columns] + (second?.[i] ?? 0), node.clamp));
     case "depthwise":
       return windowed(
         node,
@@ -52,7 +52,7 @@ function evaluate(node: Node, graph: Graph, [x, second]: Float32Array[], float?:
         const from = Math.floor(i / node.columns) * node.rows;
         let sum = bias[i % node.columns];
         for (let k = 0; k < node.rows; k++) sum += x[from + k] * weights[k * node.columns + (i % node.columns)];
-        return clamped(sum, node.clamp);
+        return clamped(sum + (second?.[i] ?? 0), node.clamp);
       });
     case "add":
       return x.map((a, i) => clamped(a + second[i], node.clamp));

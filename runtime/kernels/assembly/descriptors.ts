@@ -56,6 +56,9 @@ export class Convolution {
   side: Product;
   rank: usize;
   b: usize;
+  /** Codes to be added, like the output; 0: none. */
+  residual: usize;
+  residualScale: f32;
 }
 
 @unmanaged

@@ -46,6 +46,18 @@ function store2(to: usize, low: v128, high: v128): void {
   v128.store(to, high, 16);
 }
 
+/** Adds the residual's eight codes, if there is one, and stores. */
+@inline
+function finish(d: Convolution, position: i32, column: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
+  if (d.residual) {
+    const codes = v128.load8x8_u(d.residual + <usize>(position * d.target.columns + column));
+    const scale = f32x4.splat(d.residualScale);
+    low = real(i32x4.extend_low_i16x8_s(codes), scale, low);
+    high = real(i32x4.extend_high_i16x8_s(codes), scale, high);
+  }
+  store8(d.target, position, column, low, high, lowest, highest);
+}
+
 /**
  * Four windows from position `p` on and one panel. W = i8: the main product, with the surrogate added, stored as
  * output; the last position stands in for those beyond it. W = i16: the surrogate's z of the panel, left in scratch.
@@ -122,12 +134,12 @@ export function product4<W>(d: Convolution, part: Product, panel: usize, p: i32,
       factor = v128.load32_splat(z + 3 * zPitch);
       y30 = addScaled(y30, factor, b0), y31 = addScaled(y31, factor, b1);
     }
-    const t = d.target, last = d.window.positions - 1, column = <i32>panel << 3;
-    const lowest = f32x4.splat(t.lowest), highest = f32x4.splat(t.highest);
-    store8(t, p, column, y00, y01, lowest, highest);
-    store8(t, min(p + 1, last), column, y10, y11, lowest, highest);
-    store8(t, min(p + 2, last), column, y20, y21, lowest, highest);
-    store8(t, min(p + 3, last), column, y30, y31, lowest, highest);
+    const last = d.window.positions - 1, column = <i32>panel << 3;
+    const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
+    finish(d, p, column, y00, y01, lowest, highest);
+    finish(d, min(p + 1, last), column, y10, y11, lowest, highest);
+    finish(d, min(p + 2, last), column, y20, y21, lowest, highest);
+    finish(d, min(p + 3, last), column, y30, y31, lowest, highest);
     return;
   }
 }
@@ -209,6 +221,5 @@ function finish1(d: Convolution, panel: usize, low: v128, high: v128): void {
     low = addScaled(low, factor, v128.load(b));
     high = addScaled(high, factor, v128.load(b, 16));
   }
-  const t = d.target;
-  store8(t, 0, <i32>panel << 3, low, high, f32x4.splat(t.lowest), f32x4.splat(t.highest));
+  finish(d, 0, <i32>panel << 3, low, high, f32x4.splat(d.target.lowest), f32x4.splat(d.target.highest));
 }

@@ -1,0 +1,46 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { isFailure } from "../runtime/base/failure.ts";
+import { bench } from "../tools/bench/bench.ts";
+import { benchText } from "../tools/bench/command.ts";
+import { Lane } from "../tools/bench/lane.ts";
+
+const test = suite("bench");
+
+const model = "tools/bearing/bearing-1.0.0.onnx";
+const once = { profile: "raspberry-pi-4", processes: 1, rounds: 1 };
+
+test("both formats are timed in processes of their own, and compared", async () => {
+  const seen: string[] = [];
+  const report = await bench(model, once, (done, of) => seen.push(`${done}/${of}`));
+  assert.equal(
+    report.runs.map(({ name }) => name),
+    ["polaredge int8", "polaredge nf4 rank 8", "bare node"],
+  );
+  for (const { name, minUs, medianUs, p999Us, rssMb, coldMs } of report.runs) {
+    assert.ok(minUs >= 0 && minUs <= medianUs && medianUs <= p999Us, name);
+    assert.ok(rssMb > 10 && coldMs > 10, `${name}: ${rssMb} MB, ${coldMs} ms`);
+  }
+  const [int8, nf4] = report.runs;
+  assert.equal(report.ratios, {
+    "polaredge nf4 rank 8": { min: nf4.minUs / int8.minUs, median: nf4.medianUs / int8.medianUs },
+  });
+  assert.equal(seen, ["0/1"]);
+  const text = benchText(report);
+  assert.match(text, /polaredge int8 .*█/);
+  assert.match(text, /bare node/);
+});
+
+test("an engine that can't run its file says why", async () => {
+  const lane = Lane.open({ name: "ours", engine: "polaredge", file: "package.json" });
+  const error = await lane.catch((reason: unknown) => reason);
+  assert.ok(isFailure(error, "input/malformed"), String(error));
+  assert.match((error as Error).message, /ours can't run package.json: .*POLR/);
+});
+
+test("an unknown format is refused before anything is measured", async () => {
+  const error = await bench(model, { ...once, format: "int3" }, () => undefined).catch((reason: unknown) => reason);
+  assert.ok(isFailure(error, "input/malformed"), String(error));
+});
+
+test.run();
