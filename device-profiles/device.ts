@@ -50,7 +50,7 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
   memory: z.strictObject({ totalBytes: bytes, weightBytes: bytes, arenaBytes: bytes }),
   quantization: z.strictObject({
     weights: format,
-    blockLength: z.int().check(z.minimum(8), z.maximum(256)),
+    blockLength: z.int().check(z.minimum(8), z.maximum(65536)),
     firstLayer: format,
     lastLayer: format,
     depthwise: z.literal("int8"),

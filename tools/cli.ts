@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { asset } from "../runtime/base/assets.ts";
+import { formatNames } from "../runtime/model/stages.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
 
 /** Each command loads its own code when it runs, so that `polaredge run` stays small. */
@@ -40,7 +41,12 @@ program
   .requiredOption("--inputs <x.npy>", "samples [count, ...] in NHWC; the first ones calibrate, the others are measured")
   .option("--labels <y.npy>", "one class index per sample, for accuracies")
   .option("--profile <name>", "device profile: a name from `polaredge profile list` or a file", "raspberry-pi-4")
-  .option("--format <name>", "weight format instead of the profile's: nf4 or int8")
+  .option("--format <name>", `weight format instead of the profile's: ${formatNames.join(", ")}`)
+  .option(
+    "--block <rows>",
+    "weights that share a scale, instead of the profile's; 65536: one scale per channel",
+    wholeNumber,
+  )
   .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
   .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
   .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")

@@ -21,6 +21,7 @@ export interface EvalOptions extends AnalogOptions {
   readonly labels?: string;
   readonly profile: string;
   readonly format?: string;
+  readonly block?: number;
   readonly rank?: number;
   readonly samples?: number;
 }
@@ -109,11 +110,15 @@ function answersOf(runner: Runner, { data, shape }: Tensor): Float32Array {
   return answers;
 }
 
-function withOverrides(profile: DeviceProfile, { format, rank, samples }: EvalOptions): DeviceProfile {
+function withOverrides(profile: DeviceProfile, { format, block, rank, samples }: EvalOptions): DeviceProfile {
+  const { weights, blockLength } = profile.quantization;
   return {
     ...profile,
-    quantization:
-      format === undefined ? profile.quantization : { ...profile.quantization, weights: formatNamed(format) },
+    quantization: {
+      ...profile.quantization,
+      weights: format === undefined ? weights : formatNamed(format),
+      blockLength: block ?? blockLength,
+    },
     surrogate: { rank: rank ?? profile.surrogate.rank },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
   };

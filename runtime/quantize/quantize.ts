@@ -12,7 +12,7 @@ import { rangesOf } from "./ranges.ts";
 /** Which format each kind of layer gets. Part of a device profile. */
 export interface QuantizationPolicy {
   readonly weights: FormatName;
-  /** Weights that share a scale, along the input axis; for formats with blocks. */
+  /** Weights that share a scale, along the input axis; for formats with blocks. As many as the rows: one scale per channel. */
   readonly blockLength: number;
   /** The first and last layers are the most sensitive and keep their own formats. */
   readonly firstLayer: FormatName;
