@@ -54,6 +54,12 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
     firstLayer: format,
     lastLayer: format,
     depthwise: z.literal("int8"),
+    budget: z.optional(
+      z.union([
+        z.strictObject({ bitsPerWeight: z.number().check(z.minimum(1), z.maximum(10)) }),
+        z.strictObject({ bytes }),
+      ]),
+    ),
   }),
   surrogate: z.strictObject({ rank: z.int().check(z.minimum(0), z.maximum(64)) }),
   calibration: z.strictObject({
