@@ -50,10 +50,16 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
   memory: z.strictObject({ totalBytes: bytes, weightBytes: bytes, arenaBytes: bytes }),
   quantization: z.strictObject({
     weights: format,
-    blockLength: z.int().check(z.minimum(8), z.maximum(256)),
+    blockLength: z.int().check(z.minimum(8), z.maximum(65536)),
     firstLayer: format,
     lastLayer: format,
     depthwise: z.literal("int8"),
+    budget: z.optional(
+      z.union([
+        z.strictObject({ bitsPerWeight: z.number().check(z.minimum(1), z.maximum(10)) }),
+        z.strictObject({ bytes }),
+      ]),
+    ),
   }),
   surrogate: z.strictObject({ rank: z.int().check(z.minimum(0), z.maximum(64)) }),
   calibration: z.strictObject({

@@ -3,6 +3,8 @@ import * as assert from "uvu/assert";
 import type { FormatName } from "../runtime/model/stages.ts";
 import { dequantizeMatrix, quantizeMatrix, storedBytes } from "../runtime/quantize/format.ts";
 import { formats } from "../runtime/quantize/formats.ts";
+import { NF2_LEVELS } from "../runtime/quantize/nf2.ts";
+import { NF3_LEVELS } from "../runtime/quantize/nf3.ts";
 import { NF4_LEVELS } from "../runtime/quantize/nf4.ts";
 import { packCodes, unpackCodes } from "../runtime/quantize/packing.ts";
 import { normals } from "./support/random.ts";
@@ -10,7 +12,17 @@ import { normals } from "./support/random.ts";
 const test = suite("formats");
 
 /** Relative RMS error that each format may have on N(0, 1) weights. Tighten it when a format gets better; never loosen it. */
-const tolerance: Record<FormatName, number> = { nf4: 0.085, int8: 0.012 };
+const tolerance: Record<FormatName, number> = {
+  int8: 0.012,
+  nf4: 0.085,
+  int4: 0.085,
+  pot4: 0.2,
+  nf3: 0.2,
+  int3: 0.2,
+  nf2: 0.4,
+  int2: 0.4,
+  ternary: 0.5,
+};
 const ROWS = 96;
 const COLUMNS = 40;
 
@@ -51,12 +63,42 @@ test("nf4 takes 4.5 bits per weight in blocks of 32", () => {
   assert.is((storedBytes(formats.nf4, matrix) * 8) / (64 * 16), 4.5);
 });
 
-test("nf4 has the levels of QLoRA: the quantiles of a normal distribution with an exact zero", () => {
-  assert.is(NF4_LEVELS.length, 16);
-  assert.is(NF4_LEVELS[7], 0);
-  const ascending = [...NF4_LEVELS].sort((a, b) => a - b);
-  assert.equal(NF4_LEVELS, ascending);
+for (const levels of [NF4_LEVELS, NF3_LEVELS, NF2_LEVELS]) {
+  const bits = Math.log2(levels.length);
+  const zero = levels.indexOf(0);
+  // The generator's offset (QLoRA): the share of N(0, 1) below the greatest level before all are divided by it.
+  const offset = 0.9677083;
+  const greatest = 1.8481308;
+
+  test(`nf${bits}: on each side of an exact zero the levels cut N(0, 1) into equal masses`, () => {
+    for (const [side, cuts] of [
+      [levels.slice(zero + 1), 2 ** (bits - 1)],
+      [levels.slice(0, zero).map(Math.abs).reverse(), 2 ** (bits - 1) - 1],
+    ] as const) {
+      assert.is(side.length, cuts);
+      for (const [i, level] of side.entries()) {
+        const mass = 0.5 + ((offset - 0.5) * (i + 1)) / cuts;
+        assert.ok(Math.abs(massBelow(level * greatest) - mass) < 1e-6, `${level}: ${massBelow(level * greatest)}`);
+      }
+    }
+  });
+}
+
+test("an unsymmetric code book is turned round where that fits better", () => {
+  const { scales, codes } = quantizeMatrix(formats.nf2, Float32Array.of(1, -0.34, -1, -0.34), 1, 32);
+  assert.ok(scales[0] < 0);
+  assert.equal([...codes], [-127, 43, 127, 43]);
 });
+
+/** Share of N(0, 1) below x (Abramowitz and Stegun 26.2.11). */
+function massBelow(x: number): number {
+  let [term, sum] = [x, x];
+  for (let k = 3; k < 60; k += 2) {
+    term *= (x * x) / k;
+    sum += term;
+  }
+  return 0.5 + (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}
 
 function relativeError(a: Float32Array, b: Float32Array): number {
   const power = (x: Float32Array): number => x.reduce((sum, v) => sum + v * v, 0);

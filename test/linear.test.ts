@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { crossProduct, lowRank, product, ridged, secondMoment, solve } from "../runtime/tensor/linear.ts";
+import { lowRank, ridged, solve } from "../runtime/tensor/linear.ts";
+import { crossProduct, product, secondMoment } from "../runtime/tensor/products.ts";
 import { normals } from "./support/random.ts";
 
 const test = suite("linear");
@@ -8,8 +9,8 @@ const test = suite("linear");
 /** E||x (b - a p)||^2 for inputs x with second moment r. */
 function lossOf(
   b: Float64Array,
-  a: ArrayLike<number>,
-  p: ArrayLike<number>,
+  a: Float32Array | Float64Array,
+  p: Float32Array | Float64Array,
   r: Float64Array,
   n: number,
   m: number,

@@ -12,7 +12,7 @@ import type { MatmulUnit } from "../runtime/plan/unit.ts";
 import { polarize, polarizeAccelerator, uncorrected, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
 import { decodeModel, encodeModel } from "../runtime/quantize/file.ts";
 import { quantizeModel } from "../runtime/quantize/quantize.ts";
-import { product } from "../runtime/tensor/linear.ts";
+import { product } from "../runtime/tensor/products.ts";
 import { sizeOf } from "../runtime/tensor/tensor.ts";
 import { randomModel, residualGraph } from "./support/models.ts";
 import { naive } from "./support/naive.ts";

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { asset } from "../runtime/base/assets.ts";
+import { formatNames } from "../runtime/model/stages.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
 
 /** Each command loads its own code when it runs, so that `polaredge run` stays small. */
@@ -40,12 +41,21 @@ program
   .requiredOption("--inputs <x.npy>", "samples [count, ...] in NHWC; the first ones calibrate, the others are measured")
   .option("--labels <y.npy>", "one class index per sample, for accuracies")
   .option("--profile <name>", "device profile: a name from `polaredge profile list` or a file", "raspberry-pi-4")
-  .option("--format <name>", "weight format instead of the profile's: nf4 or int8")
+  .option("--format <name>", `weight format instead of the profile's: ${formatNames.join(", ")}`)
+  .option(
+    "--block <rows>",
+    "weights that share a scale, instead of the profile's; 65536: one scale per channel",
+    wholeNumber,
+  )
+  .option("--bits-budget <bits>", "choose each layer's format: bits per weight on average, scales included", Number)
+  .option("--bytes-budget <bytes>", "choose each layer's format and rank: all that is stored, such as 64k", byteCount)
   .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
   .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
+  .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
   .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")
   .option("--age <duration>", "how long after programming the accelerator is measured: 0s, 12h, 30d, 1y", "0s")
   .option("--seed <number>", "which specimen of the accelerator", wholeNumber, 1)
+  .option("--devices <count>", "so many specimens, averaged", positive, 1)
   .option("--json", "print the report as JSON")
   .addHelpText("after", evalHelp())
   .action(async (model: string, options) => {
@@ -147,18 +157,33 @@ Examples:
   polaredge bench kws.onnx --peers --peer-model kws.u8.onnx kws.int8.tflite --json`;
 }
 
+function byteCount(text: string): number {
+  const [, digits = "", unit = ""] = /^(\d+)([kM]?)$/.exec(text) ?? [];
+  if (digits === "") throw new InvalidArgumentError("bytes are expected, such as 65536, 64k or 1M");
+  return Number(digits) * { "": 1, k: 1024, M: 1024 ** 2 }[unit as "" | "k" | "M"];
+}
+
+function positive(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError("at least 1 is expected");
+  return value;
+}
+
 function evalHelp(): string {
   return `
 Shares are 0..1; *Pct fields are per cent; accuracy is null without --labels.
-JSON: { model, profile, format, measured, calibrationSamples, float: {accuracy},
-  quantized: {accuracy, agreement, outputError}, corrected: {accuracy, agreement, outputError},
-  analog: {quantized: {..}, corrected: {..}, layers} | null, bitsPerWeight, weightBytes, arenaBytes,
+JSON: { model, profile, format, budget, measured, calibrationSamples, float: {accuracy},
+  quantized: {accuracy, agreement, divergence, outputError}, corrected: {..}, draws: [corrected of each draw],
+  analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers} | null,
+  layers: [{layer, format, rank, bits}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }
-agreement: share of answers whose greatest output is the float model's. outputError: relative RMS of all outputs.
+agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler
+divergence of the classes in nats, null where outputs are no probabilities. outputError: relative RMS of all outputs.
 
 Examples:
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --profile raspberry-pi-4
   polaredge eval kws.onnx --inputs x.npy --format nf4 --rank 4 --json
+  polaredge eval kws.onnx --inputs x.npy --labels y.npy --bits-budget 4 --draws 5
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --accelerator sram-bitplane-64x64 --age 30d --seed 3`;
 }
 

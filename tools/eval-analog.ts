@@ -6,7 +6,9 @@ import type { MatmulUnit } from "../runtime/plan/unit.ts";
 import { unitLayersOf } from "../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
 import type { Report } from "../runtime/polarize/prepare.ts";
-import type { EvalReport, Measure } from "./eval.ts";
+import type { Measure } from "./eval.ts";
+import type { AnalogReport } from "./eval-report.ts";
+import { meanScore, type Score } from "./measure.ts";
 
 export interface AnalogOptions {
   /** Name or file of an accelerator profile; without one nothing analog is measured. */
@@ -15,25 +17,54 @@ export interface AnalogOptions {
   readonly age: string;
   /** Which specimen of the accelerator. */
   readonly seed: number;
+  /** How many specimens, with the seeds from `seed` on; the scores are averaged. */
+  readonly devices: number;
 }
 
-/** The same model with its inner layers on an emulated accelerator: as it answers, and calibrated on its answers. */
+/** The same model with its inner layers on emulated accelerators: as they answer, and calibrated on their answers. */
 export async function evaluateAnalog(
-  { accelerator, age, seed }: AnalogOptions,
+  options: AnalogOptions,
   model: PolarizedModel,
   calibration: Calibration,
   measure: Measure,
   report: Report,
-): Promise<EvalReport["analog"]> {
+): Promise<AnalogReport | null> {
+  const { accelerator, age, seed, devices } = options;
   if (accelerator === undefined) return null;
-  const device = await openAccelerator(`emulator:${accelerator}?seed=${seed}`);
+  const trials: Trial[] = [];
+  for (let device = 0; device < devices; device++) {
+    const address = `emulator:${accelerator}?seed=${seed + device}`;
+    trials.push(await attempt(address, parseAge(age), model, calibration, measure, report));
+  }
+  return {
+    quantized: meanScore(trials.map(({ quantized }) => quantized)),
+    corrected: meanScore(trials.map(({ corrected }) => corrected)),
+    devices: trials.map(({ corrected }) => corrected),
+    layers: trials[0].layers,
+  };
+}
+
+interface Trial {
+  readonly quantized: Score;
+  readonly corrected: Score;
+  readonly layers: number;
+}
+
+async function attempt(
+  address: string,
+  ageSeconds: number,
+  model: PolarizedModel,
+  calibration: Calibration,
+  measure: Measure,
+  report: Report,
+): Promise<Trial> {
+  const device = await openAccelerator(address);
   try {
     const unit = await device.place(unitLayersOf(model, calibration));
-    const seconds = parseAge(age);
-    device.emulated?.chip.age(seconds);
+    device.emulated?.chip.age(ageSeconds);
     const asItIs = await uncorrectedAccelerator(model, calibration.float, unit);
     const quantized = measure.score(await answersOf(asItIs, unit, measure, report));
-    if (seconds > 0) await unit.rerange();
+    if (ageSeconds > 0) await unit.rerange();
     const onLayer = (_: string, done: number, of: number): void => report({ stage: "accelerator", done, of });
     const repaired = await polarizeAccelerator(model, { ...calibration, onLayer }, unit);
     const corrected = measure.score(await answersOf(repaired, unit, measure, report));

@@ -1,4 +1,5 @@
-import { type EvalOptions, type EvalReport, evaluate } from "./eval.ts";
+import { type EvalOptions, evaluate } from "./eval.ts";
+import type { EvalReport } from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 import { progressBar } from "./progress.ts";
 import { bytes, percent, table, thousands } from "./table.ts";
@@ -16,13 +17,16 @@ export async function evalCommand(model: string, options: EvalOptions & { json?:
 
 export function evalText(report: EvalReport): string {
   const { analog, surrogate } = report;
-  const float: Score = { ...report.float, agreement: 1, outputError: 0 };
+  const float: Score = { ...report.float, agreement: 1, divergence: 0, outputError: 0 };
   const rows: [string, Score][] = [
     ["float", float],
     [`${report.format} quantized`, report.quantized],
-    [`${report.format} corrected`, report.corrected],
+    [mixed(report) ? "mix corrected" : `${report.format} corrected`, report.corrected],
   ];
+  if (report.draws.length > 1) rows.push([`worst of ${report.draws.length} draws`, worst(report.draws)]);
   if (analog) rows.push(["analog", analog.quantized], ["analog corrected", analog.corrected]);
+  if (analog && analog.devices.length > 1)
+    rows.push([`worst of ${analog.devices.length} devices`, worst(analog.devices)]);
   return [
     `${report.model} on ${report.profile}: ${report.calibrationSamples} samples calibrate, ${report.measured} are measured`,
     "",
@@ -31,16 +35,19 @@ export function evalText(report: EvalReport): string {
         { title: "" },
         { title: "accuracy", align: "right" },
         { title: "agreement", align: "right" },
+        { title: "divergence", align: "right" },
         { title: "output error", align: "right" },
       ],
-      rows.map(([name, { accuracy, agreement, outputError }]) => [
+      rows.map(([name, { accuracy, agreement, divergence, outputError }]) => [
         name,
         percent(accuracy),
         percent(agreement),
+        divergence === null ? "-" : divergence.toFixed(4),
         percent(outputError),
       ]),
     ),
     "",
+    ...(mixed(report) ? [mixTable(report), ""] : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
     `activations  ${bytes(report.arenaBytes)}`,
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
@@ -48,4 +55,21 @@ export function evalText(report: EvalReport): string {
     `calibration  ${report.calibrationSeconds.toFixed(2)} s`,
     `inference    ${report.microsecondsPerInference.toFixed(0)} µs on this machine`,
   ].join("\n");
+}
+
+/** With the least agreement. */
+function worst(scores: readonly Score[]): Score {
+  return scores.reduce((least, score) => (score.agreement < least.agreement ? score : least));
+}
+
+/** Whether layers were given formats of their own. */
+function mixed({ budget }: EvalReport): boolean {
+  return budget !== null;
+}
+
+function mixTable({ layers }: EvalReport): string {
+  return table(
+    [{ title: "layer" }, { title: "format" }, { title: "bits", align: "right" }, { title: "rank", align: "right" }],
+    layers.map(({ layer, format, bits, rank }) => [layer, format, bits.toFixed(2), String(rank)]),
+  );
 }

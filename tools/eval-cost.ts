@@ -2,6 +2,16 @@ import { isLayer, macs, positions } from "../runtime/model/graph.ts";
 import type { PolarizedModel } from "../runtime/model/stages.ts";
 import { storedBytes } from "../runtime/quantize/format.ts";
 import { formats } from "../runtime/quantize/formats.ts";
+import type { LayerReport } from "./eval-report.ts";
+
+export function layersOf({ layers }: PolarizedModel): LayerReport[] {
+  return [...layers].map(([layer, { format, matrix, digital }]) => ({
+    layer,
+    format,
+    rank: digital.surrogate?.rank ?? 0,
+    bits: (8 * storedBytes(formats[format], matrix)) / matrix.codes.length,
+  }));
+}
 
 /** What the main path takes per weight, scales included, and what the surrogates add to it. */
 export function precisionOf({ graph, layers }: PolarizedModel): {

@@ -2,46 +2,34 @@ import { basename } from "node:path";
 import type { DeviceProfile } from "../device-profiles/device.ts";
 import { loadProfile } from "../device-profiles/profiles.ts";
 import { Failure } from "../runtime/base/failure.ts";
+import { shuffled } from "../runtime/base/random.ts";
 import { openTeacher } from "../runtime/kernels/float.ts";
 import { importModel } from "../runtime/model/import.ts";
-import { type FormatName, formatNames } from "../runtime/model/stages.ts";
+import { type FloatModel, type FormatName, formatNames, type PolarizedModel } from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
 import type { Runner } from "../runtime/plan/run.ts";
-import { polarize, uncorrected } from "../runtime/polarize/polarize.ts";
-import { calibrationOf, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
+import { type Calibration, uncorrected } from "../runtime/polarize/polarize.ts";
+import { calibrationOf, lowered, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
 import { quantizeModel } from "../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
-import { precisionOf } from "./eval-cost.ts";
+import { layersOf, precisionOf } from "./eval-cost.ts";
+import type { EvalReport } from "./eval-report.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
-import { type Score, score } from "./measure.ts";
+import { meanScore, type Score, score } from "./measure.ts";
 
 export interface EvalOptions extends AnalogOptions {
   readonly inputs: string;
   readonly labels?: string;
   readonly profile: string;
   readonly format?: string;
+  readonly block?: number;
+  readonly bitsBudget?: number;
+  readonly bytesBudget?: number;
   readonly rank?: number;
   readonly samples?: number;
-}
-
-/** What `polaredge eval --json` prints; the text of its --help documents it. Fields are added, never renamed. */
-export interface EvalReport {
-  readonly model: string;
-  readonly profile: string;
-  readonly format: FormatName;
-  readonly measured: number;
-  readonly calibrationSamples: number;
-  readonly float: { readonly accuracy: number | null };
-  readonly quantized: Score;
-  readonly corrected: Score;
-  readonly analog: { readonly quantized: Score; readonly corrected: Score; readonly layers: number } | null;
-  readonly bitsPerWeight: number;
-  readonly weightBytes: number;
-  readonly arenaBytes: number;
-  readonly surrogate: { readonly params: number; readonly extraParamsPct: number; readonly extraMacsPct: number };
-  readonly calibrationSeconds: number;
-  readonly microsecondsPerInference: number;
+  /** How many times calibration samples are drawn; the scores are averaged. */
+  readonly draws: number;
 }
 
 /** Answers of the float model on the samples that are measured, and what they are compared by. */
@@ -50,52 +38,125 @@ export interface Measure {
   score(answers: Float32Array): Score;
 }
 
-/** The first samples calibrate, the others are measured: float, quantized, corrected and, if asked for, analog. */
+/** What is evaluated, read and checked. */
+interface Subject {
+  readonly model: Uint8Array;
+  readonly name: string;
+  readonly float: FloatModel;
+  readonly profile: DeviceProfile;
+  readonly samples: Tensor;
+  /** Answers of the float model on all samples. */
+  readonly truth: Float32Array;
+  readonly labels: Int32Array | undefined;
+}
+
+/** The samples of each draw calibrate, the others are measured: float, quantized, corrected and, if asked for, analog. */
 export async function evaluate(path: string, options: EvalOptions, report: Report): Promise<EvalReport> {
+  const subject = await read(path, options);
+  const trials: Trial[] = [];
+  for (let draw = 0; draw < options.draws; draw++) trials.push(await attempt(subject, draw, report));
+  const [first] = trials;
+  const analog = await evaluateAnalog(options, first.repaired, first.basis, first.measure, report);
+  const runner = await openPlan(first.repaired, { profile: subject.profile });
+  return {
+    model: subject.name,
+    profile: subject.profile.name,
+    format: subject.profile.quantization.weights,
+    budget: subject.profile.quantization.budget ?? null,
+    measured: first.measure.samples.shape[0],
+    calibrationSamples: first.basis.samples,
+    float: { accuracy: meanScore(trials.map(({ float }) => float)).accuracy },
+    quantized: meanScore(trials.map(({ quantized }) => quantized)),
+    corrected: meanScore(trials.map(({ corrected }) => corrected)),
+    draws: trials.map(({ corrected }) => corrected),
+    analog,
+    layers: layersOf(first.repaired),
+    ...precisionOf(first.repaired),
+    weightBytes: runner.plan.weightBytes,
+    arenaBytes: runner.plan.arenaBytes,
+    calibrationSeconds: first.calibrationSeconds,
+    microsecondsPerInference: first.microsecondsPerInference,
+  };
+}
+
+async function read(path: string, options: EvalOptions): Promise<Subject> {
   const model = await readBytes(path);
   const name = basename(path);
   const float = importModel(model, name);
   const profile = withOverrides(await loadProfile(options.profile), options);
-  const all = await readSamples(options.inputs, float.graph.input.shape);
-  const labels = options.labels === undefined ? undefined : await readLabels(options.labels, all.shape[0]);
-  const { calibration, rest } = split(all, profile.calibration.samples, options.inputs);
-  const job: PrepareJob = { model, name, samples: calibration, profile };
+  const samples = await readSamples(options.inputs, float.graph.input.shape);
+  const count = samples.shape[0];
+  const labels = options.labels === undefined ? undefined : await readLabels(options.labels, count);
+  if (count <= profile.calibration.samples) {
+    throw new Failure(
+      "calibration/too-few-samples",
+      `${options.inputs} has ${count} samples and ${profile.calibration.samples} are for calibration: none is left ` +
+        "to measure; use --samples",
+    );
+  }
+  const teacher = await openTeacher(float);
+  const truth = (await teacher.run(samples.data, count)).output;
+  teacher.close();
+  return { model, name, float, profile, samples, truth, labels };
+}
 
+/** One draw of calibration samples and what came of it. */
+interface Trial {
+  readonly basis: Calibration;
+  readonly repaired: PolarizedModel;
+  readonly measure: Measure;
+  readonly float: Score;
+  readonly quantized: Score;
+  readonly corrected: Score;
+  readonly calibrationSeconds: number;
+  readonly microsecondsPerInference: number;
+}
+
+async function attempt(subject: Subject, draw: number, report: Report): Promise<Trial> {
+  const { model, name, float, profile, samples, truth, labels } = subject;
+  const { chosen, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
+  const job: PrepareJob = { model, name, samples: pick(samples, chosen), profile };
   const started = performance.now();
   const basis = await calibrationOf(float, job, report);
-  report({ stage: "quantize", done: 0, of: 1 });
-  const low = quantizeModel(float, basis.observed, profile.quantization, "gptq");
-  const repaired = polarize(low, { ...basis, onLayer: (_, done, of) => report({ stage: "polarize", done, of }) });
+  const repaired = await lowered(basis, profile.quantization, report);
   const calibrationSeconds = (performance.now() - started) / 1000;
 
-  const teacher = await openTeacher(float);
-  const truth = (await teacher.run(rest.data, rest.shape[0])).output;
-  teacher.close();
-  const kept = labels?.subarray(basis.samples);
-  const measure: Measure = { samples: rest, score: (answers) => score(answers, truth, rest.shape[0], kept) };
-  const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest");
-  const before = await openPlan(uncorrected(nearest));
-  const runner = await openPlan(repaired, { profile });
-  const quantizedScore = measure.score(answersOf(before, rest));
+  const expected = pick({ shape: [samples.shape[0], truth.length / samples.shape[0]], data: truth }, rest).data;
+  const kept = labels && Int32Array.from(rest, (i) => labels[i]);
+  const measured = pick(samples, rest);
+  const measure: Measure = {
+    samples: measured,
+    score: (answers) => score(answers, expected, rest.length, kept),
+  };
+  const before = await openPlan(uncorrected(quantizeModel(float, basis.observed, profile.quantization, "nearest")));
+  const quantized = measure.score(answersOf(before, measured));
+  const runner = await openPlan(repaired);
   const timed = performance.now();
-  const correctedScore = measure.score(answersOf(runner, rest));
-  const microsecondsPerInference = ((performance.now() - timed) * 1000) / rest.shape[0];
+  const answers = answersOf(runner, measured);
+  const microsecondsPerInference = ((performance.now() - timed) * 1000) / rest.length;
   return {
-    model: name,
-    profile: profile.name,
-    format: profile.quantization.weights,
-    measured: rest.shape[0],
-    calibrationSamples: basis.samples,
-    float: { accuracy: measure.score(truth).accuracy },
-    quantized: quantizedScore,
-    corrected: correctedScore,
-    analog: await evaluateAnalog(options, repaired, basis, measure, report),
-    ...precisionOf(repaired),
-    weightBytes: runner.plan.weightBytes,
-    arenaBytes: runner.plan.arenaBytes,
+    basis,
+    repaired,
+    measure,
+    float: measure.score(expected),
+    quantized,
+    corrected: measure.score(answers),
     calibrationSeconds,
     microsecondsPerInference,
   };
+}
+
+/** Which samples calibrate and which are measured: the first ones in draw 0, others in the draws after it. */
+function drawn(count: number, samples: number, draw: number): { chosen: number[]; rest: number[] } {
+  const order = draw === 0 ? Array.from({ length: count }, (_, i) => i) : shuffled(count, draw);
+  return { chosen: order.slice(0, samples), rest: order.slice(samples).sort((a, b) => a - b) };
+}
+
+function pick({ shape: [, ...sample], data }: Tensor, indices: readonly number[]): Tensor {
+  const size = sizeOf(sample);
+  const out = new Float32Array(indices.length * size);
+  for (const [to, from] of indices.entries()) out.set(data.subarray(from * size, (from + 1) * size), to * size);
+  return { shape: [indices.length, ...sample], data: out };
 }
 
 /** All samples through a digital plan, one after the other. */
@@ -109,11 +170,18 @@ function answersOf(runner: Runner, { data, shape }: Tensor): Float32Array {
   return answers;
 }
 
-function withOverrides(profile: DeviceProfile, { format, rank, samples }: EvalOptions): DeviceProfile {
+function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {
+  const { format, block, rank, samples, bitsBudget, bytesBudget } = options;
+  const { weights, blockLength, budget } = profile.quantization;
+  const asked = bytesBudget !== undefined ? { bytes: bytesBudget } : bitsBudget && { bitsPerWeight: bitsBudget };
   return {
     ...profile,
-    quantization:
-      format === undefined ? profile.quantization : { ...profile.quantization, weights: formatNamed(format) },
+    quantization: {
+      ...profile.quantization,
+      weights: format === undefined ? weights : formatNamed(format),
+      blockLength: block ?? blockLength,
+      budget: asked || (format === undefined ? budget : undefined),
+    },
     surrogate: { rank: rank ?? profile.surrogate.rank },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
   };
@@ -123,19 +191,4 @@ function formatNamed(name: string): FormatName {
   const known = formatNames.find((format) => format === name);
   if (known) return known;
   throw new Failure("input/malformed", `--format ${name}: unknown weight format; one of ${formatNames.join(", ")}`);
-}
-
-function split(all: Tensor, samples: number, path: string): { calibration: Tensor; rest: Tensor } {
-  const [count, ...sample] = all.shape;
-  if (count <= samples) {
-    throw new Failure(
-      "calibration/too-few-samples",
-      `${path} has ${count} samples and ${samples} are for calibration: none is left to measure; use --samples`,
-    );
-  }
-  const cut = samples * sizeOf(sample);
-  return {
-    calibration: { shape: [samples, ...sample], data: all.data.subarray(0, cut) },
-    rest: { shape: [count - samples, ...sample], data: all.data.subarray(cut) },
-  };
 }

@@ -6,6 +6,8 @@ export interface Score {
   readonly accuracy: number | null;
   /** Share of answers whose greatest output is that of the float model. */
   readonly agreement: number;
+  /** Mean Kullback-Leibler divergence from the float model's classes, nats; null where outputs are no probabilities. */
+  readonly divergence: number | null;
   /** |answer - float answer| / |float answer|, root mean square over all outputs. */
   readonly outputError: number;
 }
@@ -28,8 +30,31 @@ export function score(
   return {
     accuracy: labels ? right / count : null,
     agreement: agreed / count,
+    divergence: divergenceOf(answers, truth, count),
     outputError: relativeError(answers, truth),
   };
+}
+
+export function meanScore(scores: readonly Score[]): Score {
+  const mean = (of: (score: Score) => number): number =>
+    scores.reduce((sum, score) => sum + of(score), 0) / scores.length;
+  const [first] = scores;
+  return {
+    accuracy: first.accuracy === null ? null : mean(({ accuracy }) => accuracy ?? 0),
+    agreement: mean(({ agreement }) => agreement),
+    divergence: first.divergence === null ? null : mean(({ divergence }) => divergence ?? 0),
+    outputError: mean(({ outputError }) => outputError),
+  };
+}
+
+/** Served answers have eight bits: what is less than this is as good as nothing. */
+const LEAST = 1 / 1024;
+
+function divergenceOf(answers: Float32Array, truth: Float32Array, count: number): number | null {
+  const total = truth.reduce((sum, p) => sum + p, 0);
+  if (Math.abs(total - count) > 1e-3 * count || truth.some((p) => p < 0)) return null;
+  const terms = truth.map((p, i) => (p > 0 ? p * Math.log(p / Math.max(LEAST, answers[i])) : 0));
+  return terms.reduce((sum, term) => sum + term, 0) / count;
 }
 
 function relativeError(answers: Float32Array, truth: Float32Array): number {

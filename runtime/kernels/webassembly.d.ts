@@ -6,7 +6,7 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
   class Module {
-    private constructor();
+    constructor(bytes: Uint8Array);
   }
   class Instance {
     constructor(module: Module, imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>);

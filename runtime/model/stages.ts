@@ -45,7 +45,7 @@ export interface Affine {
   readonly zeroPoint: number;
 }
 
-export const formatNames = ["int8", "nf4"] as const;
+export const formatNames = ["int8", "nf4", "int4", "pot4", "nf3", "int3", "nf2", "int2", "ternary"] as const;
 export type FormatName = (typeof formatNames)[number];
 
 export interface QuantizedLayer {
@@ -57,7 +57,7 @@ export interface QuantizedLayer {
 
 /**
  * Weights as the kernels multiply them: w[row, column] = scales[row / blockLength | 0, column] * codes[row, column].
- * int8 has one block per column (blockLength >= rows); nf4 and other code books have small blocks.
+ * int8 has one block per column (blockLength >= rows); the lower formats have small blocks. A scale may be negative.
  */
 export interface QuantizedMatrix {
   readonly rows: number;

@@ -1,4 +1,4 @@
-import type { Correction, PolarizedLayer, PolarizedModel } from "../model/stages.ts";
+import type { PolarizedLayer, PolarizedModel, QuantizedMatrix } from "../model/stages.ts";
 import { storedBytes } from "../quantize/format.ts";
 import { formats } from "../quantize/formats.ts";
 
@@ -8,11 +8,13 @@ export function weightBytesOf(model: PolarizedModel): number {
 }
 
 function layerBytes({ format, matrix, digital, accelerator }: PolarizedLayer): number {
-  const corrections = correctionBytes(digital) + (accelerator ? correctionBytes(accelerator) : 0);
-  return storedBytes(formats[format], matrix) + corrections;
+  const corrections = [digital, ...(accelerator ? [accelerator] : [])].map(({ surrogate }) =>
+    correctionBytes(matrix, surrogate?.rank ?? 0),
+  );
+  return corrections.reduce((sum, bytes) => sum + bytes, storedBytes(formats[format], matrix));
 }
 
-function correctionBytes({ gain, bias, surrogate }: Correction): number {
-  const factors = surrogate ? surrogate.a.length + surrogate.b.length : 0;
-  return Float32Array.BYTES_PER_ELEMENT * (gain.length + bias.length + factors);
+/** Gain, bias and low-rank factors. */
+export function correctionBytes({ rows, columns }: Pick<QuantizedMatrix, "rows" | "columns">, rank: number): number {
+  return Float32Array.BYTES_PER_ELEMENT * (2 * columns + rank * (rows + columns));
 }

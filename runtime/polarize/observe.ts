@@ -2,7 +2,7 @@ import { entry } from "../base/entry.ts";
 import { type Graph, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import type { FloatWeights } from "../model/stages.ts";
-import { product } from "../tensor/linear.ts";
+import { product } from "../tensor/products.ts";
 import type { Replay } from "./replay.ts";
 import type { Observations } from "./surrogate.ts";
 
@@ -100,5 +100,7 @@ function perChannel(x: Float32Array, w: Float32Array, count: number, channels: n
 }
 
 function withBias(y: Float64Array, bias: Float32Array): Float32Array {
-  return Float32Array.from(y, (value, i) => value + bias[i % bias.length]);
+  const out = new Float32Array(y.length);
+  for (let i = 0; i < y.length; i++) out[i] = y[i] + bias[i % bias.length];
+  return out;
 }

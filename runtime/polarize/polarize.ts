@@ -4,6 +4,7 @@ import { isLayer, isMatmul, type Layer } from "../model/graph.ts";
 import type { Correction, FloatModel, PolarizedLayer, PolarizedModel, QuantizedModel } from "../model/stages.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
 import { dequantizeMatrix } from "../quantize/format.ts";
+import type { Mix } from "../quantize/quantize.ts";
 import { observeDepthwise, observeMatmul, vectorsOf } from "./observe.ts";
 import { Replay } from "./replay.ts";
 import { correctChannels, correctKnown, correctUnknown } from "./surrogate.ts";
@@ -22,6 +23,8 @@ export interface Calibration {
   readonly samples: number;
   /** Of the surrogate paths; 0 corrects gain and bias only. */
   readonly rank: number;
+  /** Overrides the rank of the digital path for the layers that it names. */
+  readonly mix?: Mix | undefined;
   readonly kernels: LoadKernels;
   /** Called before each layer. */
   readonly onLayer?: ((layer: string, done: number, of: number) => void) | undefined;
@@ -114,7 +117,13 @@ function correctDigital(layer: Layer, quantized: Float32Array, calibration: Cali
     return correctChannels(sight, sight.answers, float.bias);
   }
   const sight = observeMatmul(layer, float, truth, replay);
-  return correctKnown(sight, float.weights, quantized, float.bias, calibration.rank);
+  return correctKnown(
+    sight,
+    float.weights,
+    quantized,
+    float.bias,
+    calibration.mix?.get(layer.name)?.rank ?? calibration.rank,
+  );
 }
 
 function correctAnalog(

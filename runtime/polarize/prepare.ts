@@ -5,8 +5,9 @@ import { loadWasm } from "../kernels/wasm.ts";
 import { importModel } from "../model/import.ts";
 import type { FloatModel, PolarizedModel } from "../model/stages.ts";
 import type { Accelerator } from "../plan/unit.ts";
-import { quantizeModel } from "../quantize/quantize.ts";
+import { type QuantizationPolicy, quantizeModel } from "../quantize/quantize.ts";
 import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { chooseMix } from "./mix.ts";
 import { unitLayersOf } from "./placement.ts";
 import { type Calibration, polarize, polarizeAccelerator } from "./polarize.ts";
 
@@ -20,7 +21,7 @@ export interface PrepareJob {
 }
 
 export interface Progress {
-  readonly stage: "import" | "observe" | "quantize" | "polarize" | "place" | "accelerator" | "measure";
+  readonly stage: "import" | "observe" | "choose" | "quantize" | "polarize" | "place" | "accelerator" | "measure";
   readonly done: number;
   readonly of: number;
 }
@@ -35,13 +36,19 @@ export async function prepare(
   report({ stage: "import", done: 0, of: 1 });
   const float = importModel(job.model, job.name);
   const basis = await calibrationOf(float, job, report);
-  report({ stage: "quantize", done: 0, of: 1 });
-  const quantized = quantizeModel(float, basis.observed, job.profile.quantization, "gptq");
-  const polarized = polarize(quantized, { ...basis, onLayer: reporter(report, "polarize") });
+  const polarized = await lowered(basis, job.profile.quantization, report);
   if (!accelerator) return polarized;
   report({ stage: "place", done: 0, of: 1 });
   const unit = await accelerator.place(unitLayersOf(polarized, basis));
   return polarizeAccelerator(polarized, { ...basis, onLayer: reporter(report, "accelerator") }, unit);
+}
+
+/** The digital half: formats chosen, weights rounded, every layer corrected. */
+export async function lowered(basis: Calibration, policy: QuantizationPolicy, report: Report): Promise<PolarizedModel> {
+  const mix = await chooseMix({ ...basis, onLayer: reporter(report, "choose") }, policy);
+  report({ stage: "quantize", done: 0, of: 1 });
+  const quantized = quantizeModel(basis.float, basis.observed, policy, "gptq", mix);
+  return polarize(quantized, { ...basis, mix, onLayer: reporter(report, "polarize") });
 }
 
 /**

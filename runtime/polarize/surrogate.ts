@@ -1,15 +1,6 @@
 import type { Correction } from "../model/stages.ts";
-import {
-  center,
-  columnMeans,
-  crossProduct,
-  lowRank,
-  meanDiagonal,
-  product,
-  ridged,
-  secondMoment,
-  solve,
-} from "../tensor/linear.ts";
+import { center, columnMeans, lowRank, meanDiagonal, ridged, solve } from "../tensor/linear.ts";
+import { crossProduct, product, secondMoment } from "../tensor/products.ts";
 
 /** What a layer's correction is fitted to. All matrices are row-major. */
 export interface Observations {

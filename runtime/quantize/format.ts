@@ -9,7 +9,7 @@ export interface QuantFormat {
   readonly scaleBits: 16 | 32;
   /** Whether weights along the input axis are scaled in blocks; otherwise one scale serves a whole column. */
   readonly blocked: boolean;
-  /** The values of all codes, ascending, in -127 .. 127. A stored code is an index into this table. */
+  /** The values of all codes, ascending, in -127 .. 127, at most 2 ** bits of them. A stored code is an index into this table. */
   readonly codeBook: Int8Array;
   /** The value of the code nearest to `x`, which is a weight divided by its scale. */
   nearest(x: number): number;
@@ -17,6 +17,9 @@ export interface QuantFormat {
 
 /** Fractions of a block's largest weight that are tried as the largest code's weight; the least square error wins. */
 const CLIPPING: readonly number[] = Array.from({ length: 16 }, (_, i) => 1 - i / 40);
+/** With few levels the best ones clip far more: the four of N(0, 1) end at 1.5 sigma (Max 1960, table I). */
+const COARSE_CLIPPING: readonly number[] = Array.from({ length: 34 }, (_, i) => 1 - i / 40);
+const COARSE_BITS = 3;
 
 /**
  * Quantizes a rows x columns matrix (row-major), in blocks of `blockLength` rows if the format has blocks.
@@ -53,7 +56,7 @@ export function emptyMatrix(
 /** The code nearest to `weight` at position `i` (row-major) of a matrix. */
 export function codeOf(format: QuantFormat, matrix: QuantizedMatrix, i: number, weight: number): number {
   const scale = scaleAt(matrix, i);
-  return scale === 0 ? 0 : format.nearest(weight / scale);
+  return format.nearest(scale === 0 ? 0 : weight / scale);
 }
 
 export function scaleAt({ scales, columns, blockLength }: QuantizedMatrix, i: number): number {
@@ -81,14 +84,22 @@ interface Strip {
 function bestScale(format: QuantFormat, strip: Strip): number {
   const largest = absmax(strip);
   if (largest === 0) return 0;
-  const top = format.codeBook[format.codeBook.length - 1];
   let best = { scale: 0, error: Number.POSITIVE_INFINITY };
-  for (const fraction of CLIPPING) {
-    const scale = roundScale(format, (largest * fraction) / top);
-    const error = squaredError(format, strip, scale);
-    if (error < best.error) best = { scale, error };
+  for (const end of endsOf(format)) {
+    for (const fraction of format.bits <= COARSE_BITS ? COARSE_CLIPPING : CLIPPING) {
+      const scale = roundScale(format, (largest * fraction) / end);
+      const error = squaredError(format, strip, scale);
+      if (error < best.error) best = { scale, error };
+    }
   }
   return best.scale;
+}
+
+/** The codes that a block's largest weight may become: an unsymmetric code book may be turned round by a negative scale. */
+function endsOf({ codeBook }: QuantFormat): number[] {
+  const [lowest, highest] = [codeBook[0], codeBook[codeBook.length - 1]];
+  const symmetric = codeBook.every((code, i) => code === -codeBook[codeBook.length - 1 - i]);
+  return symmetric ? [highest] : [highest, lowest];
 }
 
 function absmax({ weights, columns, column, from, to }: Strip): number {

@@ -1,3 +1,4 @@
+import { nearestOf, normalFloat } from "./code-book.ts";
 import type { QuantFormat } from "./format.ts";
 
 /** The 16 NormalFloat levels of QLoRA (arXiv 2305.14314, appendix E): equal-mass quantiles of N(0, 1) with an exact zero. */
@@ -7,8 +8,7 @@ export const NF4_LEVELS: readonly number[] = [
   0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 ];
 
-/** As integers, so that sums of products are exact: a level moves by at most 0.4 % of the largest weight of its block. */
-const codeBook = Int8Array.from(NF4_LEVELS, (level) => Math.round(level * 127));
+const codeBook = normalFloat(NF4_LEVELS);
 
 /** 4-bit codes, one bfloat16 scale per block along the input axis. */
 export const nf4: QuantFormat = {
@@ -19,15 +19,3 @@ export const nf4: QuantFormat = {
   codeBook,
   nearest: (x) => nearestOf(codeBook, x),
 };
-
-/** Binary search of an ascending table; the upper one of two equally near. */
-function nearestOf(table: Int8Array, x: number): number {
-  let low = 0;
-  let high = table.length - 1;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (table[middle] <= x) low = middle;
-    else high = middle;
-  }
-  return x - table[low] < table[high] - x ? table[low] : table[high];
-}

@@ -1,8 +1,16 @@
 import { entry } from "../base/entry.ts";
-import { isLayer, type Layer, shapeOf } from "../model/graph.ts";
+import { type Graph, isLayer, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
-import type { FloatModel, FormatName, QuantizedLayer, QuantizedMatrix, QuantizedModel } from "../model/stages.ts";
-import { center, columnMeans, secondMoment } from "../tensor/linear.ts";
+import type {
+  FloatModel,
+  FloatWeights,
+  FormatName,
+  QuantizedLayer,
+  QuantizedMatrix,
+  QuantizedModel,
+} from "../model/stages.ts";
+import { center, columnMeans } from "../tensor/linear.ts";
+import { secondMoment } from "../tensor/products.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
@@ -12,13 +20,28 @@ import { rangesOf } from "./ranges.ts";
 /** Which format each kind of layer gets. Part of a device profile. */
 export interface QuantizationPolicy {
   readonly weights: FormatName;
-  /** Weights that share a scale, along the input axis; for formats with blocks. */
+  /** Weights that share a scale, along the input axis; for formats with blocks. As many as the rows: one scale per channel. */
   readonly blockLength: number;
   /** The first and last layers are the most sensitive and keep their own formats. */
   readonly firstLayer: FormatName;
   readonly lastLayer: FormatName;
   /** Depthwise filters are few and have no redundancy. */
   readonly depthwise: FormatName;
+  /** If given, each layer that is a matrix product gets its own format within it, and those above are not used. */
+  readonly budget?: Budget | undefined;
+}
+
+/** What a model may take: bits per weight on average, scales included, or bytes of all that is stored. */
+export type Budget = { readonly bitsPerWeight: number } | { readonly bytes: number };
+
+/** What was chosen for each layer by name (polarize/mix.ts). */
+export type Mix = ReadonlyMap<string, LayerPolicy>;
+
+export interface LayerPolicy {
+  readonly format: FormatName;
+  readonly blockLength: number;
+  /** Of the surrogate path. */
+  readonly rank: number;
 }
 
 /** How weights become codes: each to its nearest, or so that the errors of a column cancel on real inputs. */
@@ -30,43 +53,59 @@ const FINE_BITS = 8;
 /**
  * Weights to the policy's formats, activations to 8 bits.
  * @param observed the float model's values on calibration samples: the input and every node, by name
+ * @param mix overrides the policy for the layers that it names
  */
 export function quantizeModel(
   model: FloatModel,
   observed: ReadonlyMap<string, Float32Array>,
   policy: QuantizationPolicy,
   rounding: Rounding,
+  mix?: Mix,
 ): QuantizedModel {
   const { graph } = model;
   const all = graph.nodes.filter(isLayer);
   const layers = all.map((layer): [string, QuantizedLayer] => {
-    const format = formatOf(all, layer, policy);
-    const { weights, bias } = entry(model.weights, layer.name);
-    const fine = rounding === "nearest" || layer.op === "depthwise" || formats[format].bits >= FINE_BITS;
-    const matrix = fine
-      ? quantizeMatrix(formats[format], weights, layer.columns, policy.blockLength)
-      : roundOnInputs(model, layer, observed, format, policy.blockLength);
-    return [layer.name, { format, matrix, bias }];
+    const chosen = mix?.get(layer.name);
+    const format = chosen?.format ?? formatOf(all, layer, policy);
+    const blockLength = chosen?.blockLength ?? policy.blockLength;
+    const float = entry(model.weights, layer.name);
+    const usesInputs = rounding === "gptq" && layer.op !== "depthwise" && formats[format].bits < FINE_BITS;
+    const inputs = usesInputs ? inputsOf(graph, layer, observed) : undefined;
+    return [layer.name, { format, matrix: roundLayer(format, layer, float, blockLength, inputs), bias: float.bias }];
   });
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }
 
-function roundOnInputs(
-  { graph, weights }: FloatModel,
-  layer: Layer,
-  observed: ReadonlyMap<string, Float32Array>,
+/** By GPTQ where the statistics of the inputs are given and the format is coarse enough to gain from it. */
+export function roundLayer(
   format: FormatName,
+  { op, columns }: Layer,
+  { weights }: FloatWeights,
   blockLength: number,
+  inputs: InputStatistics | undefined,
 ): QuantizedMatrix {
+  const row = formats[format];
+  if (!inputs || op === "depthwise" || row.bits >= FINE_BITS) return quantizeMatrix(row, weights, columns, blockLength);
+  return gptq(row, weights, columns, blockLength, inputs.moments);
+}
+
+/** What a layer sees of the float model. */
+export interface InputStatistics {
+  readonly means: Float64Array;
+  /** Covariance of the input vectors; a depthwise layer's are kernel elements x channels. */
+  readonly moments: Float64Array;
+}
+
+export function inputsOf(graph: Graph, layer: Layer, observed: ReadonlyMap<string, Float32Array>): InputStatistics {
   const [input] = layer.inputs;
   const values = entry(observed, input);
   const shape = shapeOf(graph, input);
   const patches = patchesOf(layer, shape, values.length / sizeOf(shape));
   const looked = someRows(patches.count);
   const inputs = rowsOf(patches, looked, values, 0);
-  center(inputs, columnMeans(inputs, looked.length, patches.length));
-  const moments = secondMoment(inputs, looked.length, patches.length);
-  return gptq(formats[format], entry(weights, layer.name).weights, layer.columns, blockLength, moments);
+  const means = columnMeans(inputs, looked.length, patches.length);
+  center(inputs, means);
+  return { means, moments: secondMoment(inputs, looked.length, patches.length) };
 }
 
 function formatOf(layers: readonly Layer[], layer: Layer, policy: QuantizationPolicy): FormatName {

@@ -1,82 +1,10 @@
-import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { crossProduct, product } from "./products.ts";
 
 /**
  * The linear algebra of calibration, on row-major flat arrays. Sums run in double precision: covariances of
  * activations are badly conditioned.
  */
-
-/** a (n x k) times b (k x m). */
-export function product(a: ArrayLike<number>, b: ArrayLike<number>, n: number, k: number, m: number): Float64Array {
-  const out = new Float64Array(n * m);
-  for (let i = 0; i < n; i++) {
-    for (let l = 0; l < k; l++) {
-      const factor = a[i * k + l];
-      if (factor === 0) continue;
-      for (let j = 0; j < m; j++) out[i * m + j] += factor * b[l * m + j];
-    }
-  }
-  return out;
-}
-
-/** a' b for a (k x n) and b (k x m): sums over the k samples. */
-export function crossProduct(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  k: number,
-  n: number,
-  m: number,
-): Float64Array {
-  const out = new Float64Array(n * m);
-  for (let l = 0; l < k; l++) {
-    for (let i = 0; i < n; i++) {
-      const factor = a[l * n + i];
-      if (factor === 0) continue;
-      for (let j = 0; j < m; j++) out[i * m + j] += factor * b[l * m + j];
-    }
-  }
-  return out;
-}
-
-/**
- * x' x / samples for x (samples x n): symmetric, n x n. Most of the time of a calibration is spent here, so x is
- * transposed and four sums run at once, each number loaded for two of them (three times as fast as one by one).
- */
-export function secondMoment(x: ArrayLike<number>, samples: number, n: number): Float64Array {
-  const columns = columnsOf(x, samples, n);
-  const out = new Float64Array(n * n);
-  const put = (i: number, j: number, sum: number): void => {
-    if (i >= n || j >= n) return;
-    out[i * n + j] = sum / samples;
-    out[j * n + i] = sum / samples;
-  };
-  for (let i = 0; i < n; i += 2) {
-    for (let j = i; j < n; j += 2) {
-      const [a, b, c, d] = [i * samples, (i + 1) * samples, j * samples, (j + 1) * samples];
-      let ac = 0;
-      let ad = 0;
-      let bc = 0;
-      let bd = 0;
-      for (let l = 0; l < samples; l++) {
-        ac += columns[a + l] * columns[c + l];
-        ad += columns[a + l] * columns[d + l];
-        bc += columns[b + l] * columns[c + l];
-        bd += columns[b + l] * columns[d + l];
-      }
-      put(i, j, ac);
-      put(i, j + 1, ad);
-      put(i + 1, j, bc);
-      put(i + 1, j + 1, bd);
-    }
-  }
-  return out;
-}
-
-/** The transpose, with a column of zeros where n is odd. */
-function columnsOf(x: ArrayLike<number>, samples: number, n: number): Float64Array {
-  const columns = new Float64Array((n + (n & 1)) * samples);
-  for (let l = 0; l < samples; l++) for (let i = 0; i < n; i++) columns[i * samples + l] = x[l * n + i];
-  return columns;
-}
 
 export function columnMeans(x: ArrayLike<number>, rows: number, columns: number): Float64Array {
   const means = new Float64Array(columns);
@@ -105,7 +33,39 @@ export function ridged(a: Float64Array, n: number, ridge: number): Float64Array 
 
 /** Solves a z = b for symmetric positive definite a (n x n) and b (n x m). */
 export function solve(a: Float64Array, b: Float64Array, n: number, m: number): Float64Array {
-  return flat(new CholeskyDecomposition(matrix(a, n, n)).solve(matrix(b, n, m)), n, m);
+  const l = cholesky(a, n);
+  const z = Float64Array.from(b);
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) subtractRow(z, i, k, l[i * n + k], m);
+    divideRow(z, i, l[i * n + i], m);
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    divideRow(z, i, l[i * n + i], m);
+    for (let k = 0; k < i; k++) subtractRow(z, k, i, l[i * n + k], m);
+  }
+  return z;
+}
+
+/** z[to] -= factor * z[from], rows of length m. */
+function subtractRow(z: Float64Array, to: number, from: number, factor: number, m: number): void {
+  for (let j = 0; j < m; j++) z[to * m + j] -= factor * z[from * m + j];
+}
+
+function divideRow(z: Float64Array, row: number, by: number, m: number): void {
+  for (let j = 0; j < m; j++) z[row * m + j] /= by;
+}
+
+/** The lower triangular l with l l' = a. Only the lower half of `a` is read. */
+function cholesky(a: Float64Array, n: number): Float64Array {
+  const l = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = a[i * n + j];
+      for (let k = 0; k < j; k++) sum -= l[i * n + k] * l[j * n + k];
+      l[i * n + j] = i === j ? Math.sqrt(sum) : sum / l[j * n + j];
+    }
+  }
+  return l;
 }
 
 /**
@@ -114,7 +74,7 @@ export function solve(a: Float64Array, b: Float64Array, n: number, m: number): F
  */
 export function inverseFactor(a: Float64Array, n: number): Float64Array {
   const reversed = a.map((_, i) => a[n * n - 1 - i]);
-  const l = flat(new CholeskyDecomposition(matrix(reversed, n, n)).lowerTriangularMatrix, n, n);
+  const l = cholesky(reversed, n);
   const u = new Float64Array(n * n);
   const column = new Float64Array(n);
   for (let j = 0; j < n; j++) {
@@ -158,7 +118,7 @@ function outputSide(b: Float64Array, r: Float64Array, n: number, m: number): Spe
 
 /** The same for n < m through the n x n problem: with r = l l' and s = l' b, they are s' u / |s' u| for u of s s'. */
 function inputSide(b: Float64Array, r: Float64Array, n: number, m: number): Spectrum {
-  const l = flat(new CholeskyDecomposition(matrix(r, n, n)).lowerTriangularMatrix, n, n);
+  const l = cholesky(r, n);
   const s = crossProduct(l, b, n, n, m);
   const { vectors, values } = spectrum(product(s, transpose(s, n, m), n, m, n), n);
   return { values, vectors: vectors.map((u) => normalised(product(u, s, 1, n, m))) };
@@ -192,10 +152,4 @@ function transpose(a: Float64Array, rows: number, columns: number): Float64Array
 
 function matrix(data: Float64Array, rows: number, columns: number): Matrix {
   return Matrix.from1DArray(rows, columns, data);
-}
-
-function flat(from: Matrix, rows: number, columns: number): Float64Array {
-  const out = new Float64Array(rows * columns);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[i * columns + j] = from.get(i, j);
-  return out;
 }

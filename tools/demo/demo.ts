@@ -81,7 +81,16 @@ async function costOfPrecision(stage: Stage, world: World, bar: ProgressBar): Pr
   await writeFile(labels, encodeNpy({ shape: [samples.labels.length], data: Float32Array.from(samples.labels) }, "u1"));
   const report = await evaluate(
     releaseFile("1.0.0").pathname,
-    { inputs, labels, profile: world.profile, accelerator: ACCELERATOR, seed: SPECIMEN, age: "0s" },
+    {
+      inputs,
+      labels,
+      profile: world.profile,
+      accelerator: ACCELERATOR,
+      seed: SPECIMEN,
+      age: "0s",
+      draws: 1,
+      devices: 1,
+    },
     ({ stage: what, done, of }) => bar.show(what, done, of),
   );
   bar.end();

@@ -1,0 +1,160 @@
+import { entry } from "../base/entry.ts";
+import { openTeacher } from "../kernels/float.ts";
+import { isLayer, isMatmul, type Layer } from "../model/graph.ts";
+import type { FloatModel, FloatWeights, FormatName } from "../model/stages.ts";
+import { correctionBytes } from "../plan/weight-bytes.ts";
+import { dequantizeMatrix, storedBytes } from "../quantize/format.ts";
+import { formats } from "../quantize/formats.ts";
+import { type InputStatistics, inputsOf, type QuantizationPolicy, roundLayer } from "../quantize/quantize.ts";
+import { lowRank, meanDiagonal, ridged } from "../tensor/linear.ts";
+import { product } from "../tensor/products.ts";
+import { divergence, logitsOf } from "./divergence.ts";
+import type { Calibration } from "./polarize.ts";
+
+/** One way to store a layer, and what it does to the model. */
+export interface LayerOption {
+  readonly layer: string;
+  readonly format: FormatName;
+  readonly blockLength: number;
+  readonly rank: number;
+  /** Of codes and scales. */
+  readonly weightBits: number;
+  /** Of all that is stored for the layer: codes, scales, gain, bias, low-rank factors. */
+  readonly bytes: number;
+  /** Of the model's answers from the float model's (divergence.ts), when only this layer is stored so. */
+  readonly loss: number;
+}
+
+/** Formats worth a trial: of those with as many bits, the others are never better on the networks we have measured. */
+const FORMATS: readonly FormatName[] = ["int8", "nf4", "int4", "nf3", "int3", "int2"];
+/** Depthwise layers have no surrogate that makes good what fewer bits cost. */
+const DEPTHWISE_FORMATS: readonly FormatName[] = ["int8", "nf4", "int4"];
+/** One scale per column. */
+const WHOLE = 65536;
+
+/** As in surrogate.ts: directions of the input never seen count a little. */
+const UNSEEN = 0.01;
+
+/**
+ * How much each layer minds each format and rank: the model's answers on the calibration samples with only this layer
+ * quantized and corrected in closed form. This is ALPS (arXiv 2301.13330) without its training: a corrected layer is
+ * again a layer, with the weights Wq + A B, so the float model itself answers.
+ * @param ranks that are offered, ascending
+ */
+export async function sensitivities(
+  calibration: Calibration,
+  policy: QuantizationPolicy,
+  ranks: readonly number[],
+): Promise<LayerOption[][]> {
+  const { float, observed, samples } = calibration;
+  const truth = entry(observed, logitsOf(float.graph));
+  const groups: LayerOption[][] = [];
+  const layers = float.graph.nodes.filter(isLayer);
+  for (const layer of layers) {
+    calibration.onLayer?.(layer.name, groups.length, layers.length);
+    const options: LayerOption[] = [];
+    for (const candidate of candidatesOf(layer, calibration, policy, ranks)) {
+      const answers = await answersWith(float, layer, candidate.weights, calibration);
+      options.push({ ...candidate.option, loss: divergence(float.graph, truth, answers, samples) });
+    }
+    groups.push(options);
+  }
+  return groups;
+}
+
+interface Candidate {
+  readonly option: Omit<LayerOption, "loss">;
+  /** What the layer then multiplies by and adds. */
+  readonly weights: FloatWeights;
+}
+
+function* candidatesOf(
+  layer: Layer,
+  { float, observed }: Calibration,
+  policy: QuantizationPolicy,
+  ranks: readonly number[],
+): Generator<Candidate> {
+  const weights = entry(float.weights, layer.name);
+  const inputs = inputsOf(float.graph, layer, observed);
+  for (const [format, blockLength] of waysToRound(layer, policy)) {
+    const matrix = roundLayer(format, layer, weights, blockLength, inputs);
+    const weightBytes = storedBytes(formats[format], matrix);
+    for (const { rank, corrected } of corrections(layer, weights, dequantizeMatrix(matrix), inputs, ranks)) {
+      const bytes = weightBytes + correctionBytes(layer, rank);
+      const option = { layer: layer.name, format, blockLength, rank, weightBits: 8 * weightBytes, bytes };
+      yield { option, weights: corrected };
+    }
+  }
+}
+
+/** Formats with block lengths: the policy's, and one scale per column where that is another. */
+function waysToRound(layer: Layer, { blockLength }: QuantizationPolicy): [FormatName, number][] {
+  const names = isMatmul(layer) ? FORMATS : DEPTHWISE_FORMATS;
+  return names.flatMap((format) => {
+    const lengths = formats[format].blocked && layer.rows > blockLength ? [blockLength, WHOLE] : [blockLength];
+    return lengths.map((length): [FormatName, number] => [format, length]);
+  });
+}
+
+interface Corrected {
+  readonly rank: number;
+  readonly corrected: FloatWeights;
+}
+
+/** A depthwise layer, whose inputs are kernel elements x channels like its weights. */
+function shifted(
+  { columns }: Layer,
+  { weights, bias }: FloatWeights,
+  quantized: Float32Array,
+  { means }: InputStatistics,
+): Corrected {
+  const moved = Float32Array.from(bias);
+  for (const [i, mean] of means.entries()) moved[i % columns] += mean * (weights[i] - quantized[i]);
+  return { rank: 0, corrected: { weights: quantized, bias: moved } };
+}
+
+/** The layer with its error E taken back by paths of several ranks, and the mean of what is left by the bias. */
+function* corrections(
+  layer: Layer,
+  float: FloatWeights,
+  quantized: Float32Array,
+  inputs: InputStatistics,
+  ranks: readonly number[],
+): Generator<Corrected> {
+  if (!isMatmul(layer)) return yield shifted(layer, float, quantized, inputs);
+  const { rows, columns } = layer;
+  const { weights, bias } = float;
+  const error = Float64Array.from(weights, (w, i) => w - quantized[i]);
+  const metric = ridged(inputs.moments, rows, UNSEEN * meanDiagonal(inputs.moments, rows) + 1e-12);
+  const most = Math.min(Math.max(...ranks), rows, columns);
+  const { a, b, rank: found } = lowRank(error, metric, rows, columns, most);
+  for (const rank of new Set(ranks.map((rank) => Math.min(rank, found)))) {
+    const first = a.filter((_, i) => i % found < rank);
+    const path = product(first, b.subarray(0, rank * columns), rows, rank, columns);
+    const corrected = quantized.map((w, i) => w + path[i]);
+    const left = product(
+      inputs.means,
+      error.map((e, i) => e - path[i]),
+      1,
+      rows,
+      columns,
+    );
+    yield { rank, corrected: { weights: corrected, bias: bias.map((value, j) => value + left[j]) } };
+  }
+}
+
+async function answersWith(
+  float: FloatModel,
+  layer: Layer,
+  weights: FloatWeights,
+  { observed, samples }: Calibration,
+): Promise<Float32Array> {
+  const teacher = await openTeacher({ ...float, weights: new Map(float.weights).set(layer.name, weights) });
+  try {
+    const logits = logitsOf(float.graph);
+    const { taps } = await teacher.run(entry(observed, float.graph.input.name), samples, [logits]);
+    return entry(taps, logits);
+  } finally {
+    teacher.close();
+  }
+}

@@ -1,0 +1,80 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { isFailure } from "../runtime/base/failure.ts";
+import { loadWasm } from "../runtime/kernels/wasm.ts";
+import type { PolarizedModel } from "../runtime/model/stages.ts";
+import { weightBytesOf } from "../runtime/plan/weight-bytes.ts";
+import { chooseMix } from "../runtime/polarize/mix.ts";
+import { polarize } from "../runtime/polarize/polarize.ts";
+import { sensitivities } from "../runtime/polarize/sensitivity.ts";
+import { decodeModel, encodeModel } from "../runtime/quantize/file.ts";
+import { storedBytes } from "../runtime/quantize/format.ts";
+import { formats } from "../runtime/quantize/formats.ts";
+import { type Budget, quantizeModel } from "../runtime/quantize/quantize.ts";
+import { sizeOf } from "../runtime/tensor/tensor.ts";
+import { randomModel, residualGraph } from "./support/models.ts";
+import { naive } from "./support/naive.ts";
+import { normals } from "./support/random.ts";
+
+const test = suite("mix");
+
+const SAMPLES = 16;
+const float = randomModel(residualGraph, 7);
+const observed = naive(float, normals(SAMPLES * sizeOf(residualGraph.input.shape), 3), SAMPLES);
+const calibration = { float, observed, samples: SAMPLES, rank: 4, kernels: await loadWasm() };
+const policy = { weights: "nf4", blockLength: 32, firstLayer: "int8", lastLayer: "int8", depthwise: "int8" } as const;
+const weights = [...float.weights.values()].reduce((sum, layer) => sum + layer.weights.length, 0);
+
+async function prepared(budget: Budget): Promise<PolarizedModel> {
+  const mix = await chooseMix(calibration, { ...policy, budget });
+  return polarize(quantizeModel(float, observed, policy, "gptq", mix), { ...calibration, mix });
+}
+
+test("a layer loses more with fewer bits, and next to nothing with eight", async () => {
+  for (const options of await sensitivities(calibration, policy, [0])) {
+    const lossOf = (name: string): number => options.find(({ format }) => format === name)?.loss ?? Number.NaN;
+    assert.ok(lossOf("int8") < 1e-4, `${options[0].layer}: ${lossOf("int8")}`);
+    assert.ok(lossOf("int8") < lossOf("nf4"));
+    if (options.some(({ format }) => format === "int2")) assert.ok(lossOf("nf4") < lossOf("int2"));
+  }
+});
+
+test("a layer loses less with a higher rank", async () => {
+  for (const options of await sensitivities(calibration, policy, [0, 4])) {
+    const byRank = options.filter(({ format, blockLength }) => format === "int2" && blockLength === 32);
+    for (const [i, { rank, loss }] of byRank.entries()) {
+      if (i > 0) assert.ok(rank > byRank[i - 1].rank && loss < byRank[i - 1].loss);
+    }
+  }
+});
+
+test("a budget of bits per weight is kept and used", async () => {
+  for (const bitsPerWeight of [3.5, 5]) {
+    const { layers } = await prepared({ bitsPerWeight });
+    const bytes = [...layers.values()].reduce(
+      (sum, { format, matrix }) => sum + storedBytes(formats[format], matrix),
+      0,
+    );
+    assert.ok((8 * bytes) / weights <= bitsPerWeight, `${(8 * bytes) / weights}`);
+    assert.ok((8 * bytes) / weights > 0.9 * bitsPerWeight, `${(8 * bytes) / weights}`);
+  }
+});
+
+test("a budget of bytes counts all that is stored", async () => {
+  const whole = weightBytesOf(await prepared({ bitsPerWeight: 8.5 }));
+  const half = await prepared({ bytes: whole / 2 });
+  assert.ok(weightBytesOf(half) <= whole / 2);
+  assert.equal([...decodeModel(encodeModel(half)).layers], [...half.layers]);
+});
+
+test("a budget that no format fits is refused with what is needed", async () => {
+  const error = await prepared({ bitsPerWeight: 1 }).catch((cause: unknown) => cause);
+  assert.ok(isFailure(error, "plan/does-not-fit"));
+  assert.match(String(error), /the weights need .* bits each, the budget is 1.00/);
+});
+
+test("without a budget nothing is chosen", async () => {
+  assert.is(await chooseMix(calibration, policy), undefined);
+});
+
+test.run();

@@ -1,0 +1,45 @@
+import type { FormatName } from "../runtime/model/stages.ts";
+import type { Budget } from "../runtime/quantize/quantize.ts";
+import type { Score } from "./measure.ts";
+
+/** What `polaredge eval --json` prints; the text of its --help documents it. Fields are added, never renamed. */
+export interface EvalReport {
+  readonly model: string;
+  readonly profile: string;
+  readonly format: FormatName;
+  /** Within which each layer got its own format, instead of `format`. */
+  readonly budget: Budget | null;
+  readonly measured: number;
+  readonly calibrationSamples: number;
+  /** Scores are means over the draws, or over the devices for the analog ones. */
+  readonly float: { readonly accuracy: number | null };
+  readonly quantized: Score;
+  readonly corrected: Score;
+  /** `corrected` of each draw of the calibration samples. */
+  readonly draws: readonly Score[];
+  readonly analog: AnalogReport | null;
+  /** Of the first draw, as all that follows. */
+  readonly layers: readonly LayerReport[];
+  readonly bitsPerWeight: number;
+  readonly weightBytes: number;
+  readonly arenaBytes: number;
+  readonly surrogate: { readonly params: number; readonly extraParamsPct: number; readonly extraMacsPct: number };
+  readonly calibrationSeconds: number;
+  readonly microsecondsPerInference: number;
+}
+
+export interface AnalogReport {
+  readonly quantized: Score;
+  readonly corrected: Score;
+  /** `corrected` of each device. */
+  readonly devices: readonly Score[];
+  readonly layers: number;
+}
+
+export interface LayerReport {
+  readonly layer: string;
+  readonly format: FormatName;
+  readonly rank: number;
+  /** Of a weight, scales included. */
+  readonly bits: number;
+}
