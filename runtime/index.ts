@@ -4,7 +4,7 @@
 export { Failure, type FailureCode, isFailure } from "./base/failure.ts";
 export { importModel } from "./model/import.ts";
 export type { FloatModel, FormatName, PolarizedModel } from "./model/stages.ts";
-export { openModel, type OpenModelOptions } from "./open-model.ts";
+export { type OpenModelOptions, openModel } from "./open-model.ts";
 export { type OpenOptions, openPlan } from "./plan/open.ts";
 export { Runner } from "./plan/run.ts";
 export { type PrepareJob, type Progress, prepare } from "./polarize/prepare.ts";
