@@ -24,10 +24,13 @@ const MULTIPLY_HEADER_BYTES = 5;
  */
 export class AcceleratorUnit implements MatmulUnit {
   readonly name: string;
+  /** The chip that calibrations belong to. */
+  readonly uid: string;
   readonly #session: Session;
   readonly #profile: AcceleratorProfile;
   readonly #placements: ReadonlyMap<string, Placement>;
   readonly #residents: ReadonlyMap<string, readonly Resident[]>;
+  readonly #deafen: () => void;
   #usable = false;
   #released = false;
   #programming: Promise<void> | undefined;
@@ -35,13 +38,14 @@ export class AcceleratorUnit implements MatmulUnit {
 
   private constructor(session: Session, profile: AcceleratorProfile, placements: readonly Placement[]) {
     this.name = profile.name;
+    this.uid = session.device.uid;
     this.#session = session;
     this.#profile = profile;
     this.#placements = new Map(placements.map((placement) => [placement.layer.name, placement]));
     this.#residents = new Map(
       placements.map(({ layer, blocks }) => [layer.name, blocks.map((block) => resident(profile, layer, block))]),
     );
-    session.listen((event) => {
+    this.#deafen = session.listen((event) => {
       if (event === "lost") this.#usable = false;
     });
   }
@@ -63,11 +67,6 @@ export class AcceleratorUnit implements MatmulUnit {
 
   get layers(): ReadonlySet<string> {
     return this.#usable ? new Set(this.#placements.keys()) : new Set();
-  }
-
-  /** The chip that calibrations belong to. */
-  get uid(): string {
-    return this.#session.device.uid;
   }
 
   get tilesUsed(): number {
@@ -124,7 +123,10 @@ export class AcceleratorUnit implements MatmulUnit {
     });
   }
 
-  /** Opens the link again if it is lost, and programs all tiles. @throws Failure `bridge/...` if that fails. */
+  /**
+   * Opens the link again if it is lost, and programs all tiles.
+   * @throws Failure `bridge/wrong-device` if another chip answers than before, or another `bridge/...`.
+   */
   async recover(): Promise<void> {
     if (!this.#session.connected) await this.#session.reconnect();
     await this.reprogram();
@@ -132,6 +134,7 @@ export class AcceleratorUnit implements MatmulUnit {
 
   /** The tiles go to another unit; this one is of no use any more. */
   release(): void {
+    this.#deafen();
     this.#released = true;
     this.#usable = false;
   }
@@ -143,7 +146,7 @@ export class AcceleratorUnit implements MatmulUnit {
 
   async #program(): Promise<void> {
     this.#usable = false;
-    checkDevice(this.#session, this.#profile);
+    checkDevice(this.#session, this.#profile, this.uid);
     for (const residents of this.#residents.values()) {
       for (const resident of residents) {
         resident.steps = resident.freshSteps;
@@ -257,18 +260,19 @@ function isRefusal(error: unknown, refusal: Refusal): boolean {
   return isFailure(error, "bridge/refused") && error.detail.refusal === refusal;
 }
 
-function checkDevice({ device }: Session, { name, array, converter }: AcceleratorProfile): void {
+function checkDevice({ device }: Session, { name, array, converter }: AcceleratorProfile, uid: string): void {
   const expected = {
     rows: array.rows,
     columns: array.columns,
     weightBits: array.weightBits,
     adcBits: converter.bits,
     tiles: array.tiles,
+    uid,
   };
   for (const [what, value] of Object.entries(expected)) {
     const got = device[what as keyof typeof expected];
     if (got === value || (what === "tiles" && got > value)) continue;
-    throw new Failure("bridge/wrong-device", `the device has ${what} ${got}, profile ${name} says ${value}`, {
+    throw new Failure("bridge/wrong-device", `the device has ${what} ${got}, ${value} was expected for ${name}`, {
       what,
       got,
     });

@@ -1,3 +1,4 @@
+import { access } from "node:fs/promises";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { Failure } from "../runtime/base/failure.ts";
@@ -17,6 +18,11 @@ export interface OpenAccelerator extends Accelerator {
   /** The model behind an `emulator:` address. */
   readonly emulated: EmulatedDevice | undefined;
   place(layers: readonly UnitLayer[]): Promise<AcceleratorUnit>;
+  /**
+   * Opens the link again if it is lost, and programs again what was placed last.
+   * @throws Failure `bridge/wrong-device` if another chip answers than before, or another `bridge/...`.
+   */
+  recover(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -45,10 +51,23 @@ export async function openAccelerator(
 ): Promise<OpenAccelerator> {
   if (address.startsWith("emulator:")) return openEmulated(address.slice("emulator:".length), timing);
   if (!profile) throw new Failure("input/missing", `which accelerator is at ${address}? Its profile is needed`);
-  const path = address.replace(/^serial:/, "");
+  const path = pathOf(address);
   // Only here, so that nothing else needs serialport's native part.
   const { openSerial } = await import("./transport/serial.ts");
-  return opened(() => openSerial(path, profile.link.baudRate), profile, undefined, timing);
+  return openOver(() => openSerial(path, profile.link.baudRate), profile, undefined, timing);
+}
+
+/** Whether there is a device at `address`, as far as can be told without opening it. */
+export async function isPresent(address: string): Promise<boolean> {
+  if (address.startsWith("emulator:")) return true;
+  return access(pathOf(address)).then(
+    () => true,
+    () => false,
+  );
+}
+
+function pathOf(address: string): string {
+  return address.replace(/^serial:/, "");
 }
 
 async function openEmulated(address: string, timing: Partial<SessionTiming>): Promise<OpenAccelerator> {
@@ -61,7 +80,7 @@ async function openEmulated(address: string, timing: Partial<SessionTiming>): Pr
     ageSeconds: parseAge(options.get("age") ?? "0"),
     ...(temperature === null ? {} : { temperatureC: numberOf(temperature) }),
   });
-  return opened(async () => connectEmulated(device), profile, device, timing);
+  return openOver(async () => connectEmulated(device), profile, device, timing);
 }
 
 /** A line to a device in this process. */
@@ -78,11 +97,12 @@ function numberOf(text: string): number {
   return value;
 }
 
-async function opened(
+/** As `openAccelerator`, over any transport. */
+export async function openOver(
   connect: Connect,
   profile: AcceleratorProfile,
-  emulated: EmulatedDevice | undefined,
-  timing: Partial<SessionTiming>,
+  emulated?: EmulatedDevice,
+  timing: Partial<SessionTiming> = {},
 ): Promise<OpenAccelerator> {
   const session = await Session.open(connect, timing);
   let unit: AcceleratorUnit | undefined;
@@ -94,6 +114,10 @@ async function opened(
       unit?.release();
       unit = await AcceleratorUnit.place(session, profile, layers);
       return unit;
+    },
+    async recover() {
+      if (!session.connected) await session.reconnect();
+      await unit?.recover();
     },
     close: () => session.close(),
   };

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { DeviceProfile } from "../device-profiles/device.ts";
 import { loadAcceleratorProfile, loadProfile } from "../device-profiles/profiles.ts";
-import { type OpenAccelerator, openAccelerator } from "../firmware-bridge/open.ts";
+import { isPresent, openAccelerator } from "../firmware-bridge/open.ts";
+import { StandingLink } from "../firmware-bridge/standing-link.ts";
 import { Agent } from "./agent/agent.ts";
 import { Leases } from "./agent/leases.ts";
 import type { AgentParts, OpenEngine } from "./agent/ports.ts";
@@ -15,7 +16,6 @@ import { openFleet } from "./fleet/mqtt.ts";
 import type { Fleet, Info } from "./fleet/topics.ts";
 import { Host } from "./health/host.ts";
 import { openPlan } from "./plan/open.ts";
-import type { Accelerator } from "./plan/unit.ts";
 import { decodeModel } from "./quantize/file.ts";
 import { disk } from "./store/disk.ts";
 import { Store } from "./store/store.ts";
@@ -35,8 +35,8 @@ export interface Device {
 export async function startDevice(config: Config, open: typeof openAccelerator = openAccelerator): Promise<Device> {
   const log = await openLog(config.log.level);
   const profile = await loadProfile(config.device.profile);
-  const link = config.accelerator && (await lazyAccelerator(config.accelerator, log, open));
-  const leases = new Leases(link?.accelerator);
+  const link = config.accelerator ? await standingLink(config.accelerator, log, open) : undefined;
+  const leases = new Leases(link);
   const parts: AgentParts = {
     info: infoOf(config, profile),
     profile,
@@ -95,31 +95,18 @@ function engineOpener(profile: DeviceProfile, log: Log): OpenEngine {
   };
 }
 
-/**
- * Opened when the first layers are placed, and anew after a failure: a device starts and serves without it, whatever
- * is wrong with its cable.
- */
-async function lazyAccelerator(
+/** Opened when the first layers are placed: a device starts and serves without it, whatever is wrong with its cable. */
+async function standingLink(
   { address, profile: name }: NonNullable<Config["accelerator"]>,
   log: Log,
   open: typeof openAccelerator,
-): Promise<{ accelerator: Accelerator; close(): Promise<void> }> {
+): Promise<StandingLink> {
   const profile = await loadAcceleratorProfile(name);
-  let opened: Promise<OpenAccelerator> | undefined;
-  return {
-    accelerator: {
-      async place(layers) {
-        opened ??= open(address, profile);
-        try {
-          return await (await opened).place(layers);
-        } catch (error) {
-          log.warn("the accelerator does not answer", { address, error });
-          await opened.then((link) => link.close()).catch(() => undefined);
-          opened = undefined;
-          throw error;
-        }
-      },
-    },
-    close: async () => opened?.then((link) => link.close()).catch(() => undefined),
-  };
+  return new StandingLink({
+    name: address,
+    open: () => open(address, profile),
+    isPresent: () => isPresent(address),
+    clock: systemClock,
+    onFault: (error) => log.debug("the accelerator does not answer", { address, error }),
+  });
 }

@@ -248,7 +248,7 @@ test("a device that is not what the profile says is refused", async () => {
   const { clock, session } = await bench(ideal);
   const error = await clock.until(AcceleratorUnit.place(session, sram, [])).catch((reason: unknown) => reason);
   assert.ok(isFailure(error, "bridge/wrong-device"));
-  assert.match(String(error), /rows 256, profile sram-bitplane-64x64 says 64/);
+  assert.match(String(error), /rows 256, 64 was expected for sram-bitplane-64x64/);
   await session.close();
 });
 

@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Leases } from "../runtime/agent/leases.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
-import type { Accelerator, MatmulUnit } from "../runtime/plan/unit.ts";
+import type { LinkedAccelerator, LinkListener, MatmulUnit } from "../runtime/plan/unit.ts";
 import { fakeRelease } from "./support/jobs.ts";
 import { rejection } from "./support/until.ts";
 import { World } from "./support/world.ts";
@@ -10,18 +10,41 @@ import { World } from "./support/world.ts";
 const test = suite("leases");
 
 /** An accelerator whose cable can be pulled. */
-class Tiles implements Accelerator {
+class Tiles implements LinkedAccelerator {
   placed = 0;
   plugged = true;
+  /** It is another chip than the one that was placed on. */
+  exchanged = false;
+  #listener: LinkListener = () => {};
+
+  get linked(): boolean {
+    return this.plugged;
+  }
+
+  listen(listener: LinkListener): void {
+    this.#listener = listener;
+  }
+
+  pull(): void {
+    this.plugged = false;
+    this.#listener("lost", "pulled");
+  }
+
+  plug(): void {
+    this.plugged = true;
+    this.#listener("restored", "plugged");
+  }
+
   async place(): Promise<MatmulUnit> {
     if (!this.plugged) throw new Failure("bridge/open", "no such port");
     this.placed++;
+    this.exchanged = false;
     const tiles = this;
     return {
       name: "tiles",
       uid: "chip",
       get layers() {
-        return new Set(tiles.plugged ? ["conv"] : []);
+        return new Set(tiles.plugged && !tiles.exchanged ? ["conv"] : []);
       },
       multiply: async () => Float32Array.of(1),
       nominal: async () => Float32Array.of(1),
@@ -81,9 +104,55 @@ test("without an answer from the accelerator the model is prepared digitally, an
   const world = await device(tiles);
   assert.equal(units(world), ["digital"]);
   const { status, reasons, unit } = world.health.at(-1) ?? {};
-  assert.equal([status, reasons, unit], ["degraded", ["computing-digitally"], "digital"]);
+  assert.equal([status, reasons, unit], ["degraded", ["link-lost", "computing-digitally"], "digital"]);
   await world.agent?.stop();
 });
+
+test("a pulled cable is told at once, and no reason to recalibrate", async () => {
+  const tiles = new Tiles();
+  const world = await device(tiles);
+  tiles.pull();
+  await world.until("health", () => world.health.at(-1)?.link_ok === false);
+  assert.equal(world.health.at(-1)?.reasons, ["link-lost", "computing-digitally"]);
+  await world.until("an hour", () => world.clock.uptimeMs() > 3_600_000, 60_000);
+  assert.equal([units(world), await world.answer(2)], [["accelerator"], 2]);
+  await world.agent?.stop();
+});
+
+test("a cable that is back is told at once, and the tiles are used again as they were", async () => {
+  const tiles = new Tiles();
+  const world = await device(tiles);
+  tiles.pull();
+  await world.until("health", () => world.health.at(-1)?.link_ok === false);
+  tiles.plug();
+  await world.until("health", () => world.health.at(-1)?.status === "ok");
+  assert.equal([units(world), world.health.at(-1)?.unit], [["accelerator"], "accelerator"]);
+  assert.equal(
+    world.events.filter(({ code }) => code.startsWith("link/")).map(({ code, level }) => `${level} ${code}`),
+    ["warning link/lost", "info link/restored"],
+  );
+  await world.agent?.stop();
+});
+
+for (const [name, change] of [
+  ["with other errors", (world: World) => (world.analogWrongEvery = 3)],
+  ["as another chip", (_: World, tiles: Tiles) => (tiles.exchanged = true)],
+] as const) {
+  test(`an accelerator that comes back ${name} is calibrated at once`, async () => {
+    const tiles = new Tiles();
+    const world = await device(tiles);
+    tiles.pull();
+    change(world, tiles);
+    tiles.plug();
+    const began = world.clock.uptimeMs();
+    await world.until("the recalibration", () => world.preparations.length === 2);
+    assert.ok(world.clock.uptimeMs() - began < 1000, `after ${world.clock.uptimeMs() - began} ms`);
+    world.analogWrongEvery = undefined;
+    await world.until("health", () => world.health.at(-1)?.status === "ok");
+    assert.equal(units(world), ["accelerator", "accelerator"]);
+    await world.agent?.stop();
+  });
+}
 
 test("after a restart the model serves digitally at once, and gets its tiles back by a recalibration", async () => {
   const tiles = new Tiles();

@@ -64,6 +64,7 @@ export class Agent implements FleetListener {
     });
     this.#vitals = new Vitals(parts, this.serving);
     this.#voice = new Voice(parts, parts.connect(this), this.#boot);
+    parts.leases.listen((event, message) => this.#linkChanged(event, message));
   }
 
   /** Goes on where the last process ended. Resolves once the committed model serves. @throws Failure store/corrupt */
@@ -254,6 +255,13 @@ export class Agent implements FleetListener {
         derived: new Set(derived.filter((name) => name !== undefined)),
       })
       .catch((error: unknown) => this.#parts.log.warn("not tidied up", { error }));
+  }
+
+  #linkChanged(event: "lost" | "restored", message: string): void {
+    if (this.#closing.signal.aborted) return;
+    this.#voice.announce({ level: event === "lost" ? "warning" : "info", code: `link/${event}`, message });
+    if (event === "restored") this.#watch.linkRestored();
+    this.#publishHealth();
   }
 
   #begin(): void {

@@ -1,17 +1,18 @@
 import { Failure } from "../base/failure.ts";
-import type { Accelerator, MatmulUnit, UnitLayer } from "../plan/unit.ts";
+import type { LinkedAccelerator, LinkListener, MatmulUnit, UnitLayer } from "../plan/unit.ts";
 
 /**
  * The one accelerator and the models that want it. Placing a model's layers takes the tiles from the model before:
  * what that still asks is then computed digitally, never on weights of somebody else. A lease ends with the process
- * too: programming the same weights again gives other errors, so a model gets its tiles back by a recalibration only.
+ * too. A cable that was pulled ends none: whoever keeps the link programs the same tiles again, and the probes tell
+ * whether the model's correction still holds.
  */
-export class Leases implements Accelerator {
-  readonly #accelerator: Accelerator | undefined;
+export class Leases implements LinkedAccelerator {
+  readonly #accelerator: LinkedAccelerator | undefined;
   #current: Lease | undefined;
   #owner: string | undefined;
 
-  constructor(accelerator: Accelerator | undefined) {
+  constructor(accelerator: LinkedAccelerator | undefined) {
     this.#accelerator = accelerator;
   }
 
@@ -19,9 +20,18 @@ export class Leases implements Accelerator {
     return this.#accelerator !== undefined;
   }
 
+  get linked(): boolean | undefined {
+    return this.#accelerator?.linked;
+  }
+
+  listen(listener: LinkListener): void {
+    this.#accelerator?.listen(listener);
+  }
+
   /** @throws Failure bridge/... */
   async place(layers: readonly UnitLayer[]): Promise<MatmulUnit> {
     if (!this.#accelerator) throw new Failure("bridge/open", "no accelerator is configured");
+    if (this.linked === false) throw new Failure("bridge/disconnected", "the accelerator is not connected");
     this.#current?.end();
     this.#owner = undefined;
     this.#current = new Lease(await this.#accelerator.place(layers));

@@ -58,7 +58,7 @@ export class Vitals {
       drift_residual: figure(reading?.residual),
       noise_floor: figure(reading?.noiseFloor),
       recal_age_s: calibratedMs === undefined ? null : Math.round((now - calibratedMs) / 1000),
-      link_ok: this.#parts.leases.present && model?.unit === "accelerator" ? this.#holdsTiles(model) : null,
+      link_ok: this.#parts.leases.linked ?? null,
       disk_free_mb: free === undefined ? null : Math.round(free / MB),
       update_state: state.phase.at,
       ...(await host.read()),
@@ -74,6 +74,7 @@ export class Vitals {
       (reading?.nonFinite ?? 0) > 0 && "not-finite",
       drift.at === "lost" && "drift-not-cured",
       drift.at !== "lost" && (drift.at !== "healthy" || drift.low > 0) && "drifting",
+      this.#parts.leases.linked === false && "link-lost",
       model !== undefined && this.#parts.leases.present && !this.#holdsTiles(model) && "computing-digitally",
     ];
     return present.filter((reason) => reason !== false);

@@ -1,5 +1,5 @@
 import type { Reply } from "../fleet/topics.ts";
-import { type Drift, type DriftAction, noDrift, watchDrift } from "../health/drift.ts";
+import { type Drift, type DriftAction, LOW_READINGS, noDrift, watchDrift } from "../health/drift.ts";
 import type { ProbeReading } from "../health/probes.ts";
 import { continuityPct, faultOf, measure } from "./effects.ts";
 import type { Event } from "./lifecycle.ts";
@@ -21,7 +21,7 @@ type TrialPhase = Extract<Phase, { at: "TRIAL" }>;
 
 /** Checks on trial are this far apart at least. */
 const SHORTEST_MS = 50;
-/** How often a model that lost its tiles, by a restart or an unplugged cable, asks for them again. */
+/** How often a model without tiles asks for them again, while the accelerator is there. */
 const REPLACE_EVERY_MS = 10 * 60 * 1000;
 
 /** Asks the serving model its probes from time to time, and judges trials and drift by the answers. */
@@ -32,6 +32,7 @@ export class Watch {
   readonly #closing = new AbortController();
   #wake = new AbortController();
   #done: Promise<void> = Promise.resolve();
+  #urgent = false;
   #replacedMs = Number.NEGATIVE_INFINITY;
   #drift: Drift = noDrift;
   #reading: { readonly of: Loaded | undefined; readonly reading: ProbeReading | undefined } | undefined;
@@ -67,6 +68,17 @@ export class Watch {
     this.#wake = new AbortController();
   }
 
+  /**
+   * The accelerator is back, with its tiles programmed again: perhaps they err as before, perhaps otherwise, perhaps it
+   * is another chip. The probes tell at once, and one low reading is enough.
+   */
+  linkRestored(): void {
+    this.#replacedMs = Number.NEGATIVE_INFINITY;
+    if (this.#drift.at === "healthy") this.#drift = { at: "healthy", low: LOW_READINGS - 1 };
+    this.#urgent = true;
+    this.wake();
+  }
+
   async recalibrate(): Promise<Reply> {
     const { active, phase } = this.#agent.state();
     if (!active) return { ok: false, code: "job/impossible", message: "recalibrate: no model is installed" };
@@ -78,7 +90,7 @@ export class Watch {
     const { clock, log } = this.#parts;
     const { signal } = this.#closing;
     for (let due = true; !signal.aborted; ) {
-      if (due) await this.#check().catch((error: unknown) => log.error("the check failed", { error }));
+      if (due || this.#urgent) await this.#check().catch((error: unknown) => log.error("the check failed", { error }));
       if (signal.aborted) return;
       due = await clock.sleep(this.#pauseMs(), this.#wake.signal).then(
         () => true,
@@ -89,6 +101,7 @@ export class Watch {
 
   #pauseMs(): number {
     const { phase } = this.#agent.state();
+    if (this.#urgent && (phase.at === "IDLE" || phase.at === "TRIAL")) return 0;
     const checkMs = this.#parts.profile.drift.checkSeconds * 1000;
     if (phase.at !== "TRIAL") return checkMs;
     const { seconds, passes } = phase.candidate.trial;
@@ -98,6 +111,7 @@ export class Watch {
   async #check(): Promise<void> {
     const { phase } = this.#agent.state();
     if (phase.at !== "IDLE" && phase.at !== "TRIAL") return;
+    this.#urgent = false;
     const { loaded } = this.#serving;
     const reading = await measure(this.#serving, this.#parts.clock.uptimeMs);
     if (this.#agent.state().phase !== phase) return;
@@ -141,7 +155,7 @@ export class Watch {
 
   #wantsTiles({ unit, derived }: NonNullable<State["active"]>): boolean {
     const { leases, clock } = this.#parts;
-    if (unit === "digital" || !leases.present || leases.holds(derived)) return false;
+    if (unit === "digital" || !leases.present || leases.linked === false || leases.holds(derived)) return false;
     if (clock.uptimeMs() - this.#replacedMs < REPLACE_EVERY_MS) return false;
     this.#replacedMs = clock.uptimeMs();
     return true;

@@ -24,6 +24,7 @@ export interface Health extends HostReading {
   readonly drift_residual: number | null;
   readonly noise_floor: number | null;
   readonly recal_age_s: number | null;
+  /** Of the accelerator; null where there is none, or none has been asked yet. */
   readonly link_ok: boolean | null;
   readonly disk_free_mb: number | null;
   readonly update_state: string;
@@ -36,6 +37,7 @@ export type Reason =
   | "state-not-saved"
   | "drifting"
   | "drift-not-cured"
+  | "link-lost"
   | "computing-digitally"
   | "not-finite";
 
@@ -45,6 +47,7 @@ const levels: Readonly<Record<Reason, Status>> = {
   "state-not-saved": "fault",
   drifting: "degraded",
   "drift-not-cured": "degraded",
+  "link-lost": "degraded",
   "computing-digitally": "degraded",
   "not-finite": "degraded",
 };

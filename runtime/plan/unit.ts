@@ -37,3 +37,13 @@ export interface Accelerator {
   /** Programs the layers that benefit most and fit; which ones is in the unit's `layers`. */
   place(layers: readonly UnitLayer[]): Promise<MatmulUnit>;
 }
+
+/** Told of a link that goes (`lost`) or comes back with the tiles programmed again (`restored`). */
+export type LinkListener = (event: "lost" | "restored", message: string) => void;
+
+/** An accelerator on a cable that can be pulled. */
+export interface LinkedAccelerator extends Accelerator {
+  /** Undefined before the first attempt to reach it. */
+  readonly linked: boolean | undefined;
+  listen(listener: LinkListener): void;
+}

@@ -5,7 +5,7 @@ import { Failure } from "../../runtime/base/failure.ts";
 import { silentLog } from "../../runtime/base/log.ts";
 import type { FleetEvent, FleetListener, Outgoing, Report } from "../../runtime/fleet/topics.ts";
 import type { Health } from "../../runtime/health/health.ts";
-import type { Accelerator, MatmulUnit } from "../../runtime/plan/unit.ts";
+import type { LinkedAccelerator, MatmulUnit } from "../../runtime/plan/unit.ts";
 import type { Files } from "../../runtime/store/files.ts";
 import { Store } from "../../runtime/store/store.ts";
 import { CLASSES, type FakeModel, type FakeRelease, payload } from "./jobs.ts";
@@ -28,7 +28,7 @@ export class World {
   readonly preparations: { readonly version: string; readonly samples: number; readonly unit: string }[] = [];
   files: Files;
   store: Store | undefined;
-  accelerator: Accelerator | undefined;
+  accelerator: LinkedAccelerator | undefined;
   reservoirSamples = 0;
   /** How far the accelerator has drifted. */
   analogWrongEvery: number | undefined;
