@@ -39,7 +39,7 @@ test("an engine that can't run its file says why", async () => {
 });
 
 test("an unknown format is refused before anything is measured", async () => {
-  const error = await bench(model, { ...once, format: "int3" }, () => undefined).catch((reason: unknown) => reason);
+  const error = await bench(model, { ...once, format: "int5" }, () => undefined).catch((reason: unknown) => reason);
   assert.ok(isFailure(error, "input/malformed"), String(error));
 });
 

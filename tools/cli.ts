@@ -77,7 +77,7 @@ program
 program
   .command("bench [model]")
   .description("Time a model: quantized by polaredge, and as other runtimes run it.")
-  .option("--format <name>", "only this weight format: nf4 or int8")
+  .option("--format <name>", "only this weight format instead of int8 and nf4")
   .option("--rank <count>", "rank of the surrogate paths (int8: 0, nf4: the profile's)", wholeNumber)
   .option("--inputs <x.npy>", "samples to calibrate with, instead of noise")
   .option("--profile <name>", "device profile: a name from `polaredge profile list` or a file", "raspberry-pi-4")

@@ -1,3 +1,28 @@
+import { Failure, isFailure } from "../base/failure.ts";
+import { fuseResiduals } from "./fuse.ts";
+import { importOnnx } from "./onnx/import.ts";
+import type { FloatModel } from "./stages.ts";
+import { importTflite } from "./tflite/import.ts";
+
+interface Signature {
+  readonly what: string;
+  readonly at: number;
+  readonly bytes: string;
+}
+
+/** How files begin that people try to import instead. */
+const others: readonly Signature[] = [
+  { what: "an HDF5 file (Keras .h5)", at: 1, bytes: "HDF" },
+  { what: "a ZIP archive (PyTorch .pt, Keras .keras)", at: 0, bytes: "PK" },
+  { what: "JSON", at: 0, bytes: "{" },
+  { what: "a polaredge model, which is quantized already", at: 0, bytes: "POLR" },
+];
+
+/**
+ * A float model from the bytes of an ONNX or TFLite file, recognized by its content.
+ * Fails with import/... and a message that names what was found: node, operator, type, shape.
+ */
+export function importModel(bytes: Uint8Array, name: string): FloatModel {
   const read = readerOf(bytes);
   if (!read) {
     throw new Failure("import/unknown-format", `${name} is ${described(bytes)}; supported are ONNX and TFLite files`);

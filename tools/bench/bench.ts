@@ -78,8 +78,11 @@ async function ownContenders(path: string, options: BenchOptions, folder: string
   return contenders;
 }
 
+/** The formats of the shipped profiles; every code book costs what nf4 does. */
+const usual: readonly FormatName[] = ["int8", "nf4"];
+
 function formatsOf({ format }: BenchOptions): readonly FormatName[] {
-  if (format === undefined) return formatNames;
+  if (format === undefined) return usual;
   const known = formatNames.find((name) => name === format);
   if (known) return [known];
   throw new Failure("input/malformed", `--format ${format}: unknown weight format; one of ${formatNames.join(", ")}`);
