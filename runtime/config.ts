@@ -6,6 +6,7 @@ import { type LogLevel, logLevels } from "./base/log.ts";
 import { describeIssues } from "./base/schema.ts";
 import { deviceId } from "./fleet/jobs.ts";
 import type { BrokerOptions } from "./fleet/mqtt.ts";
+import type { ServeOptions } from "./serve/server.ts";
 
 /** What is in /etc/polaredge.json. */
 export interface Config {
@@ -23,6 +24,8 @@ export interface Config {
     readonly address: string;
     readonly profile: string;
   } | null;
+  /** Where other programs on the device may ask the model (Open Inference Protocol v2); nowhere if absent. */
+  readonly serve: ServeOptions | null;
   /** Recent inputs kept in memory for recalibration; 0 keeps none. */
   readonly reservoir: { readonly samples: number };
   readonly health: { readonly intervalSeconds: number };
@@ -43,6 +46,12 @@ const config: z.ZodMiniType<Config> = z.strictObject({
     }),
   ),
   accelerator: z._default(z.nullable(z.strictObject({ address: text, profile: text })), null),
+  serve: z._default(
+    z.nullable(
+      z.strictObject({ socket: z.optional(text), port: z.optional(z.int().check(z.minimum(0), z.maximum(65_535))) }),
+    ),
+    null,
+  ),
   reservoir: z._default(z.strictObject({ samples: z.int().check(z.minimum(0), z.maximum(4096)) }), { samples: 0 }),
   health: z._default(z.strictObject({ intervalSeconds: z.number().check(z.minimum(0.1), z.maximum(86_400)) }), {
     intervalSeconds: 60,

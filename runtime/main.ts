@@ -17,6 +17,7 @@ import type { Fleet, Info } from "./fleet/topics.ts";
 import { Host } from "./health/host.ts";
 import { openPlan } from "./plan/open.ts";
 import { decodeModel } from "./quantize/file.ts";
+import { openServer } from "./serve/server.ts";
 import { disk } from "./store/disk.ts";
 import { Store } from "./store/store.ts";
 
@@ -30,7 +31,7 @@ export interface Device {
 /**
  * From a configuration to a device at work: the parts, joined. The agent (agent/agent.ts) does the rest.
  * @param open who wants to hold the accelerator too, passes its own
- * @throws Failure profile/..., store/corrupt
+ * @throws Failure profile/..., store/corrupt, serve/unavailable
  */
 export async function startDevice(config: Config, open: typeof openAccelerator = openAccelerator): Promise<Device> {
   const log = await openLog(config.log.level);
@@ -53,16 +54,26 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
     healthSeconds: config.health.intervalSeconds,
   };
   const agent = await Agent.start(parts);
-  log.info("at work", { ...parts.info });
-  return {
-    agent,
-    log,
-    async stop() {
-      await agent.stop();
-      await link?.close();
-      log.info("stopped");
-    },
+  const stop = async (): Promise<void> => {
+    await agent.stop();
+    await link?.close();
+    log.info("stopped");
   };
+  try {
+    const server = config.serve && (await openServer(config.serve, agent));
+    log.info("at work", { ...parts.info });
+    return {
+      agent,
+      log,
+      async stop() {
+        await server?.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentParts["info"] {

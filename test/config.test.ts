@@ -16,6 +16,7 @@ test("what is left out has a default", () => {
   assert.equal(parseConfig(JSON.stringify(least), "c.json"), {
     ...least,
     accelerator: null,
+    serve: null,
     reservoir: { samples: 0 },
     health: { intervalSeconds: 60 },
     log: { level: "info" },

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
 import { readJob } from "../fleet/jobs.ts";
 import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
+import type { Servable, ServedModel } from "../serve/servable.ts";
 import * as effects from "./effects.ts";
 import { type Effect, type Event, step, type Work, type Working } from "./lifecycle.ts";
 import type { AgentParts } from "./ports.ts";
@@ -32,7 +33,7 @@ interface Done {
  * The loop around `step`: events come one by one; the new state is saved, then its effects are done, and what comes of
  * them are events again. Whatever an effect does to itself, the loop goes on.
  */
-export class Agent implements FleetListener {
+export class Agent implements FleetListener, Servable {
   readonly serving: Serving;
   readonly #parts: AgentParts;
   readonly #boot = randomUUID();
@@ -83,6 +84,13 @@ export class Agent implements FleetListener {
   /** One answer of the serving model. @throws Failure agent/not-serving, input/shape */
   infer(input: Float32Array): Promise<Float32Array> {
     return this.serving.infer(input);
+  }
+
+  model(): ServedModel | undefined {
+    const { loaded } = this.serving;
+    if (!loaded) return undefined;
+    const { deployed, engine } = loaded;
+    return { name: deployed.name, version: deployed.version, input: engine.input, output: engine.output };
   }
 
   /** Resolves when the event has been taken and its effects are done or, if they are long, begun. */

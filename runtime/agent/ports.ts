@@ -4,6 +4,7 @@ import type { Log } from "../base/log.ts";
 import type { Fleet, FleetListener, Info, Progress } from "../fleet/topics.ts";
 import type { Host } from "../health/host.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
+import type { Port } from "../serve/servable.ts";
 import type { Part } from "../store/blobs.ts";
 import type { Store } from "../store/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -12,6 +13,8 @@ import type { Unit } from "./state.ts";
 
 /** A model that answers. The plan's Runner is one. */
 export interface Engine {
+  readonly input: Port;
+  readonly output: Port;
   readonly inputLength: number;
   readonly outputLength: number;
   run(input: Float32Array): Promise<Float32Array>;

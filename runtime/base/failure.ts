@@ -51,6 +51,12 @@ export type FailureCode =
   | "job/timed-out"
   | "job/impossible"
   | "agent/not-serving"
+  | "serve/malformed"
+  | "serve/cross-origin"
+  | "serve/not-found"
+  | "serve/too-large"
+  | "serve/busy"
+  | "serve/unavailable"
   | "fleet/unreachable"
   | "fleet/payload-too-large";
 

@@ -1,6 +1,8 @@
 import { Failure, isFailure } from "../base/failure.ts";
 import type { Kernels, LoadKernels } from "../kernels/kernels.ts";
 import type { Slot } from "../kernels/step.ts";
+import { shapeOf } from "../model/graph.ts";
+import type { Shape } from "../tensor/tensor.ts";
 import { type Operation, outputOf, type Plan, type ProductOperation } from "./plan.ts";
 import type { MatmulUnit } from "./unit.ts";
 
@@ -29,6 +31,16 @@ export class Runner {
     this.#options = options;
     this.#kernels = load(plan.arenaBytes);
     this.#steps = plan.operations.map((operation) => bind(operation, this.#kernels));
+  }
+
+  /** Its name in the model file and its shape, NHWC with a batch of 1. */
+  get input(): { readonly name: string; readonly shape: Shape } {
+    return this.plan.graph.input;
+  }
+
+  get output(): { readonly name: string; readonly shape: Shape } {
+    const { graph } = this.plan;
+    return { name: graph.output, shape: shapeOf(graph, graph.output) };
   }
 
   get inputLength(): number {

@@ -162,6 +162,8 @@ export class World {
 
   #engine(model: FakeModel, unit: MatmulUnit | undefined): Engine {
     return {
+      input: { name: "x", shape: [1, 1] },
+      output: { name: "y", shape: [1, CLASSES] },
       inputLength: 1,
       outputLength: CLASSES,
       run: async ([input = 0]) => {
