@@ -27,7 +27,7 @@ const weights = [...float.weights.values()].reduce((sum, layer) => sum + layer.w
 
 async function prepared(budget: Budget): Promise<PolarizedModel> {
   const mix = await chooseMix(calibration, { ...policy, budget });
-  return polarize(quantizeModel(float, observed, policy, "gptq", mix), { ...calibration, mix });
+  return polarize(quantizeModel(float, observed, policy, "gptq", 0, mix), { ...calibration, mix });
 }
 
 test("a layer loses more with fewer bits, and next to nothing with eight", async () => {

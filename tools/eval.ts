@@ -128,7 +128,7 @@ async function attempt(subject: Subject, draw: number, report: Report): Promise<
     samples: measured,
     score: (answers) => score(answers, expected, rest.length, kept),
   };
-  const before = await openPlan(uncorrected(quantizeModel(float, basis.observed, profile.quantization, "nearest")));
+  const before = await openPlan(uncorrected(quantizeModel(float, basis.observed, profile.quantization, "nearest", 0)));
   const quantized = measure.score(answersOf(before, measured));
   const runner = await openPlan(repaired);
   const timed = performance.now();

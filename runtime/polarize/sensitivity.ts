@@ -77,7 +77,7 @@ function* candidatesOf(
   const weights = entry(float.weights, layer.name);
   const inputs = inputsOf(float.graph, layer, observed);
   for (const [format, blockLength] of waysToRound(layer, policy)) {
-    const matrix = roundLayer(format, layer, weights, blockLength, inputs);
+    const matrix = roundLayer(format, layer, weights, blockLength, inputs, Math.max(...ranks));
     const weightBytes = storedBytes(formats[format], matrix);
     for (const { rank, corrected } of corrections(layer, weights, dequantizeMatrix(matrix), inputs, ranks)) {
       const bytes = weightBytes + correctionBytes(layer, rank);

@@ -9,19 +9,16 @@ const DAMPING = 0.01;
  * GPTQ (arXiv 2210.17323, algorithm 1): rows are rounded one after the other, and what a row's rounding costs in the
  * output is made good by the rows not yet rounded: W[later] -= (w - q) / u_ii * u[i, later], with u' u = H^-1 and H the
  * second moments of the inputs. The rows that matter most, by the diagonal of H, come first ("act-order").
- * @param moments of the inputs, rows x rows; centered ones where the bias is corrected afterwards
  */
 export function gptq(
   format: QuantFormat,
   weights: Float32Array,
   columns: number,
   blockLength: number,
-  moments: Float64Array,
+  { order, u }: RoundingOrder,
 ): QuantizedMatrix {
   const matrix = emptyMatrix(format, weights, columns, blockLength);
   const { rows, codes } = matrix;
-  const order = Array.from({ length: rows }, (_, i) => i).sort((i, j) => moments[j * rows + j] - moments[i * rows + i]);
-  const u = inverseFactor(ordered(damped(moments, rows), order), rows);
   const left = Float64Array.from(weights);
   const error = new Float64Array(columns);
   for (const [i, row] of order.entries()) {
@@ -37,6 +34,20 @@ export function gptq(
     }
   }
   return matrix;
+}
+
+/** What GPTQ needs of a layer's inputs. */
+export interface RoundingOrder {
+  /** Rows, the one with the greatest moment first. */
+  readonly order: readonly number[];
+  /** Upper triangular, rows x rows, in that order: u' u is the inverse of the damped moments. */
+  readonly u: Float64Array;
+}
+
+/** @param moments of the inputs, rows x rows; centered ones where the bias is corrected afterwards */
+export function roundingOrder(moments: Float64Array, rows: number): RoundingOrder {
+  const order = Array.from({ length: rows }, (_, i) => i).sort((i, j) => moments[j * rows + j] - moments[i * rows + i]);
+  return { order, u: inverseFactor(ordered(damped(moments, rows), order), rows) };
 }
 
 /** An input that never varies has no moment; the smallest number keeps the matrix invertible. */

@@ -12,9 +12,10 @@ import type {
 import { center, columnMeans } from "../tensor/linear.ts";
 import { secondMoment } from "../tensor/products.ts";
 import { sizeOf } from "../tensor/tensor.ts";
+import { alternate } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
-import { gptq } from "./gptq.ts";
+import { gptq, roundingOrder } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -49,10 +50,12 @@ export type Rounding = "nearest" | "gptq";
 
 /** At this many bits rounding to the nearest code is as good as any. */
 const FINE_BITS = 8;
+const COARSE_BITS = 4;
 
 /**
  * Weights to the policy's formats, activations to 8 bits.
  * @param observed the float model's values on calibration samples: the input and every node, by name
+ * @param rank of the surrogate paths that will follow; coarse codes are chosen together with them
  * @param mix overrides the policy for the layers that it names
  */
 export function quantizeModel(
@@ -60,6 +63,7 @@ export function quantizeModel(
   observed: ReadonlyMap<string, Float32Array>,
   policy: QuantizationPolicy,
   rounding: Rounding,
+  rank: number,
   mix?: Mix,
 ): QuantizedModel {
   const { graph } = model;
@@ -71,7 +75,10 @@ export function quantizeModel(
     const float = entry(model.weights, layer.name);
     const usesInputs = rounding === "gptq" && layer.op !== "depthwise" && formats[format].bits < FINE_BITS;
     const inputs = usesInputs ? inputsOf(graph, layer, observed) : undefined;
-    return [layer.name, { format, matrix: roundLayer(format, layer, float, blockLength, inputs), bias: float.bias }];
+    return [
+      layer.name,
+      { format, matrix: roundLayer(format, layer, float, blockLength, inputs, chosen?.rank ?? rank), bias: float.bias },
+    ];
   });
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }
@@ -83,10 +90,12 @@ export function roundLayer(
   { weights }: FloatWeights,
   blockLength: number,
   inputs: InputStatistics | undefined,
+  rank: number,
 ): QuantizedMatrix {
   const row = formats[format];
   if (!inputs || op === "depthwise" || row.bits >= FINE_BITS) return quantizeMatrix(row, weights, columns, blockLength);
-  return gptq(row, weights, columns, blockLength, inputs.moments);
+  if (rank > 0 && row.bits <= COARSE_BITS) return alternate(row, weights, columns, blockLength, inputs.moments, rank);
+  return gptq(row, weights, columns, blockLength, roundingOrder(inputs.moments, weights.length / columns));
 }
 
 /** What a layer sees of the float model. */
