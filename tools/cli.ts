@@ -52,6 +52,7 @@ program
   .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
   .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
   .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
+  .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank")
   .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")
   .option("--age <duration>", "how long after programming the accelerator is measured: 0s, 12h, 30d, 1y", "0s")
   .option("--seed <number>", "which specimen of the accelerator", wholeNumber, 1)
@@ -174,6 +175,7 @@ function evalHelp(): string {
 Shares are 0..1; *Pct fields are per cent; accuracy is null without --labels.
 JSON: { model, profile, format, budget, measured, calibrationSamples, float: {accuracy},
   quantized: {accuracy, agreement, divergence, outputError}, corrected: {..}, draws: [corrected of each draw],
+  compared: [{name, score, seconds}],
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers} | null,
   layers: [{layer, format, rank, bits}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }

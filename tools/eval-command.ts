@@ -21,6 +21,10 @@ export function evalText(report: EvalReport): string {
   const rows: [string, Score][] = [
     ["float", float],
     [`${report.format} quantized`, report.quantized],
+    ...report.compared.map(({ name, score, seconds }): [string, Score] => [
+      `  ${name}, ${seconds.toFixed(1)} s`,
+      score,
+    ]),
     [mixed(report) ? "mix corrected" : `${report.format} corrected`, report.corrected],
   ];
   if (report.draws.length > 1) rows.push([`worst of ${report.draws.length} draws`, worst(report.draws)]);

@@ -17,6 +17,8 @@ export interface EvalReport {
   readonly corrected: Score;
   /** `corrected` of each draw of the calibration samples. */
   readonly draws: readonly Score[];
+  /** Low-rank corrections of others at the same format, rank and samples (baselines.ts), if asked for. */
+  readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
   readonly analog: AnalogReport | null;
   /** Of the first draw, as all that follows. */
   readonly layers: readonly LayerReport[];

@@ -12,6 +12,7 @@ import { type Calibration, uncorrected } from "../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
 import { quantizeModel } from "../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
+import { type Baseline, baselines, correctedBy } from "./baselines.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
 import { layersOf, precisionOf } from "./eval-cost.ts";
 import type { EvalReport } from "./eval-report.ts";
@@ -30,6 +31,8 @@ export interface EvalOptions extends AnalogOptions {
   readonly samples?: number;
   /** How many times calibration samples are drawn; the scores are averaged. */
   readonly draws: number;
+  /** Also what others' low-rank corrections reach. */
+  readonly compare?: boolean;
 }
 
 /** Answers of the float model on the samples that are measured, and what they are compared by. */
@@ -54,7 +57,8 @@ interface Subject {
 export async function evaluate(path: string, options: EvalOptions, report: Report): Promise<EvalReport> {
   const subject = await read(path, options);
   const trials: Trial[] = [];
-  for (let draw = 0; draw < options.draws; draw++) trials.push(await attempt(subject, draw, report));
+  const rivals = options.compare ? baselines : [];
+  for (let draw = 0; draw < options.draws; draw++) trials.push(await attempt(subject, draw, rivals, report));
   const [first] = trials;
   const analog = await evaluateAnalog(options, first.repaired, first.basis, first.measure, report);
   const runner = await openPlan(first.repaired, { profile: subject.profile });
@@ -69,6 +73,11 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     quantized: meanScore(trials.map(({ quantized }) => quantized)),
     corrected: meanScore(trials.map(({ corrected }) => corrected)),
     draws: trials.map(({ corrected }) => corrected),
+    compared: rivals.map(({ name }, i) => ({
+      name,
+      score: meanScore(trials.map(({ compared }) => compared[i].score)),
+      seconds: first.compared[i].seconds,
+    })),
     analog,
     layers: layersOf(first.repaired),
     ...precisionOf(first.repaired),
@@ -108,11 +117,12 @@ interface Trial {
   readonly float: Score;
   readonly quantized: Score;
   readonly corrected: Score;
+  readonly compared: readonly { readonly score: Score; readonly seconds: number }[];
   readonly calibrationSeconds: number;
   readonly microsecondsPerInference: number;
 }
 
-async function attempt(subject: Subject, draw: number, report: Report): Promise<Trial> {
+async function attempt(subject: Subject, draw: number, rivals: readonly Baseline[], report: Report): Promise<Trial> {
   const { model, name, float, profile, samples, truth, labels } = subject;
   const { chosen, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
   const job: PrepareJob = { model, name, samples: pick(samples, chosen), profile };
@@ -128,8 +138,15 @@ async function attempt(subject: Subject, draw: number, report: Report): Promise<
     samples: measured,
     score: (answers) => score(answers, expected, rest.length, kept),
   };
-  const before = await openPlan(uncorrected(quantizeModel(float, basis.observed, profile.quantization, "nearest", 0)));
-  const quantized = measure.score(answersOf(before, measured));
+  const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest", 0);
+  const quantized = measure.score(answersOf(await openPlan(uncorrected(nearest)), measured));
+  const compared = [];
+  for (const rival of rivals) {
+    const begun = performance.now();
+    const model = correctedBy(rival, nearest, basis);
+    const seconds = (performance.now() - begun) / 1000;
+    compared.push({ score: measure.score(answersOf(await openPlan(model), measured)), seconds });
+  }
   const runner = await openPlan(repaired);
   const timed = performance.now();
   const answers = answersOf(runner, measured);
@@ -141,6 +158,7 @@ async function attempt(subject: Subject, draw: number, report: Report): Promise<
     float: measure.score(expected),
     quantized,
     corrected: measure.score(answers),
+    compared,
     calibrationSeconds,
     microsecondsPerInference,
   };

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { encodeNpy } from "../runtime/tensor/npy.ts";
+import { releaseFile } from "../tools/bearing/releases.ts";
+import { bearingSamples } from "../tools/bearing/samples.ts";
+import { type EvalOptions, evaluate } from "../tools/eval.ts";
+import { evalText } from "../tools/eval-command.ts";
+import type { EvalReport } from "../tools/eval-report.ts";
+
+const test = suite("eval");
+
+const folder = mkdtempSync(join(tmpdir(), "polaredge-eval-"));
+const inputs = join(folder, "x.npy");
+const labels = join(folder, "y.npy");
+
+test.before(async () => {
+  const samples = bearingSamples(16 + 48, 5);
+  await writeFile(inputs, encodeNpy(samples.inputs));
+  await writeFile(labels, encodeNpy({ shape: [samples.labels.length], data: Float32Array.from(samples.labels) }, "u1"));
+});
+test.after(() => rmSync(folder, { recursive: true }));
+
+const asked: EvalOptions = {
+  inputs,
+  labels,
+  profile: "raspberry-pi-4",
+  age: "0s",
+  seed: 1,
+  draws: 1,
+  devices: 1,
+  samples: 16,
+};
+const evaluated = (options: Partial<EvalOptions>): Promise<EvalReport> =>
+  evaluate(releaseFile("1.0.0").pathname, { ...asked, ...options }, () => {});
+
+test("at the same format, rank and samples our correction beats every other one", async () => {
+  const report = await evaluated({ format: "int2", compare: true });
+  assert.equal(
+    report.compared.map(({ name }) => name),
+    ["SVD", "LQER", "QERA-approx", "NPP-style"],
+  );
+  for (const { name, score } of report.compared) {
+    assert.ok(score.outputError < report.quantized.outputError, `${name} repairs nothing`);
+    assert.ok(report.corrected.outputError < score.outputError, `${name}: ${score.outputError}`);
+  }
+  assert.match(evalText(report), /QERA-approx, [\d.]+ s/);
+});
+
+test("draws differ, and the score is their mean", async () => {
+  const { draws, corrected } = await evaluated({ format: "int3", draws: 2 });
+  assert.is(draws.length, 2);
+  assert.is.not(draws[0].outputError, draws[1].outputError);
+  assert.ok(Math.abs(corrected.outputError - (draws[0].outputError + draws[1].outputError) / 2) < 1e-12);
+});
+
+test("a budget gives layers their own formats, and the report shows them", async () => {
+  const report = await evaluated({ bitsBudget: 4 });
+  assert.ok(report.bitsPerWeight <= 4 && report.bitsPerWeight > 3.6, `${report.bitsPerWeight}`);
+  assert.ok(new Set(report.layers.map(({ format }) => format)).size > 1);
+  assert.match(evalText(report), /mix corrected/);
+});
+
+test("devices differ, and the score is their mean", async () => {
+  const { analog } = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
+  if (!analog) throw new Error("nothing analog was measured");
+  assert.is(analog.devices.length, 2);
+  const [first, second] = analog.devices;
+  assert.is.not(first.outputError, second.outputError);
+  assert.ok(Math.abs(analog.corrected.outputError - (first.outputError + second.outputError) / 2) < 1e-12);
+});
+
+test.run();
