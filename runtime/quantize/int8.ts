@@ -1,3 +1,4 @@
+import { wholeNumbers } from "./code-book.ts";
 import { NARROW, type QuantFormat } from "./format.ts";
 
 /**
@@ -9,6 +10,6 @@ export const int8: QuantFormat = {
   bits: 8,
   scaleBits: 32,
   blocked: false,
-  codeBook: Int8Array.from({ length: 2 * NARROW + 1 }, (_, i) => i - NARROW),
+  codeBook: wholeNumbers(-NARROW, NARROW),
   nearest: (x) => Math.max(-NARROW, Math.min(NARROW, Math.round(x))),
 };
