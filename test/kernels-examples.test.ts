@@ -3,14 +3,14 @@ import * as assert from "uvu/assert";
 import type { LoadKernels } from "../runtime/kernels/kernels.ts";
 import { loadReference } from "../runtime/kernels/reference.ts";
 import type { ConvStep, PoolStep, Step } from "../runtime/kernels/step.ts";
-import { loadWasm } from "../runtime/kernels/wasm.ts";
 import { NO_CLAMP, RELU } from "../runtime/model/graph.ts";
+import { allWasm } from "./support/all-wasm.ts";
 import { PLAIN, type Shape, Slots } from "./support/kernel-steps.ts";
 import { inputsOf, values } from "./support/kernel-trial.ts";
 
 /** Small enough to check on paper. */
 const test = suite("kernel examples");
-const implementations: LoadKernels[] = [loadReference, await loadWasm()];
+const implementations: LoadKernels[] = [loadReference, ...(await allWasm())];
 
 /** Each step's slots must come from the `Slots` it is given, in the order of its inputs. */
 type Example = [name: string, step: (slots: Slots) => Step, inputs: number[][], output: number[]];

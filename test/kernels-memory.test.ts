@@ -4,12 +4,13 @@ import { isFailure } from "../runtime/base/failure.ts";
 import type { LoadKernels } from "../runtime/kernels/kernels.ts";
 import { loadReference } from "../runtime/kernels/reference.ts";
 import type { ConvStep, Slot, Step } from "../runtime/kernels/step.ts";
-import { loadWasm } from "../runtime/kernels/wasm.ts";
+import { loadPlain } from "../runtime/kernels/wasm.ts";
 import { NO_CLAMP } from "../runtime/model/graph.ts";
+import { allWasm } from "./support/all-wasm.ts";
 import { convStep, depthwiseStep, type Shape, Slots } from "./support/kernel-steps.ts";
 
 const test = suite("kernels: memory and checks");
-const implementations: LoadKernels[] = [loadReference, await loadWasm()];
+const implementations: LoadKernels[] = [loadReference, ...(await allWasm())];
 
 /** input -> conv (with a border) -> pad (done by the reference on every memory) -> lookup */
 function chain(): { steps: Step[]; slots: Slots; input: Slot; output: Slot } {
@@ -142,7 +143,7 @@ function badSteps(): Record<string, (step: ConvStep) => object> {
 test("kernels that were not built, or are damaged", async () => {
   const files = { "runtime/kernels/none.wasm": "input/missing", "package.json": "input/malformed" } as const;
   for (const [path, code] of Object.entries(files)) {
-    const error = await loadWasm(new URL(`../${path}`, import.meta.url)).catch((reason: unknown) => reason);
+    const error = await loadPlain(new URL(`../${path}`, import.meta.url)).catch((reason: unknown) => reason);
     assert.ok(isFailure(error, code), `${path}: ${String(error)}`);
   }
 });

@@ -2,12 +2,11 @@ import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { uniform } from "../runtime/base/random.ts";
-import type { LoadKernels } from "../runtime/kernels/kernels.ts";
 import { loadReference } from "../runtime/kernels/reference.ts";
 import type { Step } from "../runtime/kernels/step.ts";
-import { loadWasm } from "../runtime/kernels/wasm.ts";
 import { descriptors } from "../runtime/kernels/wasm-descriptors.ts";
 import { RELU, type Window } from "../runtime/model/graph.ts";
+import { allWasm } from "./support/all-wasm.ts";
 import {
   type Built,
   type ConvCase,
@@ -22,7 +21,7 @@ import {
 import { checkFormula, run } from "./support/kernel-trial.ts";
 
 const test = suite("kernels");
-const implementations: LoadKernels[] = [loadReference, await loadWasm()];
+const implementations = [loadReference, ...(await allWasm())];
 
 /**
  * How far a stored number may be from the f64 formula of step.ts, beyond the rounding to a code: in codes for u8,
@@ -34,9 +33,11 @@ const tolerance = {
 } as const;
 
 function checkAll({ step, slots }: Built<Step>, seed: number, kind: "plain" | "surrogate" = "plain"): void {
-  const [reference, wasm] = implementations.map((load) => run(load, step, slots, seed));
+  const [reference, ...others] = implementations.map((load) => run(load, step, slots, seed));
   checkFormula(step, reference, tolerance[step.output.type][kind]);
-  assert.equal(wasm.output, reference.output, `${step.op}: wasm differs from the reference`);
+  for (const [i, { output }] of others.entries()) {
+    assert.equal(output, reference.output, `${step.op}: ${implementations[i + 1](0).name} differs from the reference`);
+  }
 }
 
 const same3x3: Partial<Window> = { kernel: [3, 3], pads: [1, 1, 1, 1] };
@@ -114,7 +115,7 @@ const convolutions: Record<string, ConvCase> = {
 
 for (const [name, of] of Object.entries(convolutions)) {
   test(`conv2d ${name}`, () => {
-    for (const seed of [10, 20]) checkAll(convStep(of, seed), seed, of.rank ? "surrogate" : "plain");
+    for (const narrow of [false, true]) checkAll(convStep({ ...of, narrow }, 10), 10, of.rank ? "surrogate" : "plain");
   });
 }
 
@@ -153,6 +154,7 @@ function randomCase(seed: number): ConvCase {
     blockLength: pick(5, 8, 32, 64, ONE_BLOCK),
     rank: pick(0, 1, 3, 8),
     residual: pick(true, false),
+    narrow: pick(true, false),
     type: pick("u8", "f32"),
     clamp: pick({ min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY }, RELU, relu6),
   };
@@ -171,9 +173,9 @@ test("the greatest codes and weights overflow nothing", () => {
     const { step, slots } = convStep({ input: [1, 1, 3000], columns: 8, rank: 2, type: "f32" }, 90);
     step.weights.codes.fill(127);
     step.surrogate?.a.fill(0.1);
-    const [reference, wasm] = implementations.map((load) => run(load, step, slots, 90, code));
+    const [reference, ...others] = implementations.map((load) => run(load, step, slots, 90, code));
     checkFormula(step, reference, tolerance.f32.surrogate * 60); // results are about +- 60
-    assert.equal(wasm.output, reference.output);
+    for (const { output } of others) assert.equal(output, reference.output);
 
     const other = new Slots();
     const window = { ...PLAIN, kernel: [20, 20] } as const;

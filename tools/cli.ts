@@ -66,7 +66,9 @@ program
 
 program
   .command("inspect <model>")
-  .description("List a model's layers: operator, shape, parameters, MACs, memory.")
+  .description(
+    "List a model's layers: operator, shape, parameters, MACs; and its memory: who lives where, when, and the peak.",
+  )
   .option("--json", "print the report as JSON")
   .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx")
   .action(async (model: string, { json }: { json?: boolean }) => {

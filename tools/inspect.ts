@@ -1,7 +1,10 @@
 import { basename } from "node:path";
+import { entry } from "../runtime/base/entry.ts";
 import { type Graph, isLayer, macs, type Node } from "../runtime/model/graph.ts";
 import { importModel } from "../runtime/model/import.ts";
 import { planMemory } from "../runtime/plan/memory.ts";
+import { peakOf } from "../runtime/plan/peak.ts";
+import type { Placement } from "../runtime/plan/plan.ts";
 import { lifetimesOf, storageOf } from "../runtime/plan/storage.ts";
 import { shapeText, sizeOf } from "../runtime/tensor/tensor.ts";
 import { readBytes } from "./inputs.ts";
@@ -17,6 +20,13 @@ export interface ModelReport {
   readonly macs: number;
   /** Activations of one inference in 8 bits, planned by lifetimes. */
   readonly arenaBytes: number;
+  readonly memory: MemoryReport;
+}
+
+/** Where every value lives, and when: time 0 is the input's arrival, node i of `layers` runs at i + 1, then the output. */
+export interface MemoryReport {
+  readonly buffers: readonly Placement[];
+  readonly peak: { readonly at: number; readonly node: string; readonly bytes: number };
 }
 
 export interface LayerReport {
@@ -40,7 +50,7 @@ export async function inspect(path: string): Promise<ModelReport> {
     layers,
     params: total("params"),
     macs: total("macs"),
-    arenaBytes: arenaBytesOf(graph),
+    ...placed(graph),
   };
 }
 
@@ -67,7 +77,27 @@ export function inspectText(report: ModelReport): string {
     table(columns, rows),
     "",
     `${thousands(report.params)} parameters, ${thousands(report.macs)} MACs, activations in 8 bits ${bytes(report.arenaBytes)}`,
+    "",
+    memoryText(report),
   ].join("\n");
+}
+
+/** A line per buffer: where it is, and a mark for each time at which it is alive. */
+function memoryText({ memory: { buffers, peak }, layers }: ModelReport): string {
+  const times = Array.from({ length: layers.length + 2 }, (_, at) => at);
+  const columns = [
+    { title: "buffer" },
+    { title: "bytes", align: "right" },
+    { title: "offset", align: "right" },
+    { title: "alive, from the input to the output" },
+  ] as const;
+  const rows = buffers.map(({ name, bytes: size, offset, first, last }) => [
+    name,
+    thousands(size),
+    thousands(offset),
+    times.map((at) => (at >= first && at <= last ? "█" : at === peak.at ? "┊" : "·")).join(""),
+  ]);
+  return `${table(columns, rows)}\n\npeak ${bytes(peak.bytes)} at ${peak.node}`;
 }
 
 function layerReport(node: Node): LayerReport {
@@ -83,6 +113,10 @@ function layerReport(node: Node): LayerReport {
   };
 }
 
-function arenaBytesOf(graph: Graph): number {
-  return planMemory(lifetimesOf(graph, storageOf(graph, new Set()))).bytes;
+function placed(graph: Graph): Pick<ModelReport, "arenaBytes" | "memory"> {
+  const lifetimes = lifetimesOf(graph, storageOf(graph, new Set()));
+  const layout = planMemory(lifetimes);
+  const buffers = lifetimes.map((life) => ({ ...life, offset: entry(layout.offsets, life.name) }));
+  const { at, node, bytes: size } = peakOf(graph, lifetimes);
+  return { arenaBytes: layout.bytes, memory: { buffers, peak: { at, node, bytes: size } } };
 }

@@ -1,3 +1,4 @@
+import type { Family } from "./family.ts";
 import type { Slot, Step } from "./step.ts";
 
 /**
@@ -5,7 +6,7 @@ import type { Slot, Step } from "./step.ts";
  * reference.ts says what is right, wasm.ts is fast.
  */
 export interface Kernels {
-  readonly name: "reference" | "wasm";
+  readonly name: "reference" | `wasm ${Family}`;
   /** Bytes that the constants (packed weights, tables, descriptors) and scratch of the bound steps take. */
   readonly constantBytes: number;
   /** Does all packing and checking now; the returned function does the step and allocates nothing. */

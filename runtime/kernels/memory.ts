@@ -4,7 +4,7 @@ import { MAGIC } from "./rounding.ts";
 import type { Slot } from "./step.ts";
 
 const PAGE = 65536;
-/** Two words that every kernel knows (assembly/memory.ts): where scratch begins, and the constant that rounds. */
+/** Words that every kernel knows (assembly/memory.ts, dot.ts): where scratch begins, what rounds, eight ones. */
 const HEADER = 64;
 /** Kernels read whole vectors, so up to this many bytes past the end of anything. They never write there. */
 const SLACK = 64;
@@ -27,6 +27,7 @@ export class Memory implements Arena {
     this.#top = this.#constantsAt;
     this.#settle();
     new Float32Array(this.wasm.buffer, 16, 4).fill(MAGIC);
+    new Int16Array(this.wasm.buffer, 32, 8).fill(1);
   }
 
   /** Constants and scratch. */

@@ -1,7 +1,8 @@
 /**
  * Weights in the order that the kernels multiply them. A row of weights meets the code at `offsets[row]` of the window.
  * A step is up to four neighbouring codes of one block (missing ones have weights of 0); a panel is eight columns. The
- * weights of a step and a panel: pairs of rows (0, 1) for the eight columns, then pairs (2, 3).
+ * weights of a step and a panel: pairs of rows (0, 1) for the eight columns, then pairs (2, 3); or, if they are narrow,
+ * the four rows of each column.
  */
 export interface PackedSteps {
   /** For each block how many steps, then for each step the offset of its first code. */
@@ -40,21 +41,46 @@ function groupRows(offsets: Int32Array, from: number, to: number): RowGroup[] {
   return groups;
 }
 
+/** The greatest sum of two weights whose products with 255 still have a sum of 16 bits. */
+const MOST = 128;
+
+/** Whether no pair of neighbouring rows of a step can exceed 16 bits, so that instructions which saturate are exact. */
+export function isNarrow(codes: Int8Array, columns: number, steps: readonly RowGroup[]): boolean {
+  return steps.every(({ row, count }) => {
+    for (let k = 0; k < count; k += 2) {
+      for (let j = 0; j < columns; j++) {
+        const a = codes[(row + k) * columns + j];
+        const b = k + 1 < count ? codes[(row + k + 1) * columns + j] : 0;
+        if (Math.max(a, 0) + Math.max(b, 0) > MOST || Math.min(a, 0) + Math.min(b, 0) < -MOST) return false;
+      }
+    }
+    return true;
+  });
+}
+
+/** For each weight of a step and a panel: which of the step's rows, and which of the panel's columns. */
+type Order = readonly { readonly k: number; readonly column: number }[];
+export const IN_PAIRS: Order = Array.from({ length: 32 }, (_, i) => ({
+  k: 2 * (i >> 4) + (i & 1),
+  column: (i >> 1) & 7,
+}));
+export const IN_FOURS: Order = Array.from({ length: 32 }, (_, i) => ({ k: i & 3, column: i >> 2 }));
+
 /** `codes` is rows x columns; the result has the same type of number, panels x steps x 32. */
 export function packWeights<T extends Int8Array | Int16Array>(
   codes: T,
   columns: number,
   steps: readonly RowGroup[],
+  order: Order,
 ): T {
   const make = codes.constructor as new (length: number) => T;
-  const packed = new make(panelsOf(columns) * steps.length * 4 * PANEL);
+  const packed = new make(panelsOf(columns) * steps.length * order.length);
   let at = 0;
   for (let panel = 0; panel < columns; panel += PANEL) {
     for (const { row, count } of steps) {
-      for (let i = 0; i < 4 * PANEL; i++) {
-        const k = 2 * Math.floor(i / (2 * PANEL)) + (i & 1);
-        const column = panel + ((i >> 1) & (PANEL - 1));
-        packed[at++] = k < count && column < columns ? codes[(row + k) * columns + column] : 0;
+      for (const { k, column } of order) {
+        const j = panel + column;
+        packed[at++] = k < count && j < columns ? codes[(row + k) * columns + j] : 0;
       }
     }
   }

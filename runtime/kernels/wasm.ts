@@ -3,42 +3,66 @@ import { asset } from "../base/assets.ts";
 import { Failure } from "../base/failure.ts";
 import { bytesOf } from "./arena.ts";
 import { checkStep } from "./checks.ts";
+import { type Family, families, isExact, mayBeExact } from "./family.ts";
 import type { Kernels, LoadKernels } from "./kernels.ts";
 import { Memory } from "./memory.ts";
 import { bindReference, weightOf } from "./reference.ts";
 import type { Step } from "./step.ts";
 import { packConversion, packElementwise, packLookup, packPool } from "./wasm-elementwise.ts";
-import { packConv, packDepthwise } from "./wasm-product.ts";
+import { type Packed, packConv, packDepthwise } from "./wasm-product.ts";
 
 type Exports = Readonly<Record<string, (descriptor: number) => void>>;
 
 /**
- * Compiles the kernels once; each memory gets an instance of its own.
- * @throws Failure `input/missing` when kernels.wasm was not built, `input/malformed` when it is damaged.
+ * Compiles the fastest kernels that are exact on this machine, once; each memory gets an instance of its own.
+ * @throws Failure `input/missing` when the kernels were not built, `input/malformed` when they are damaged.
  */
-export async function loadWasm(path: URL = asset("runtime/kernels/kernels.wasm")): Promise<LoadKernels> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new Failure("input/missing", `no kernels at ${path.pathname}; run "npm run build:kernels"`, {}, cause);
-  });
-  const module = await WebAssembly.compile(bytes).catch((cause: unknown) => {
-    throw new Failure("input/malformed", `${path.pathname} is damaged; run "npm run build:kernels"`, {}, cause);
-  });
-  return (arenaBytes) => kernelsIn(module, arenaBytes);
+export async function loadWasm(): Promise<LoadKernels> {
+  for (const family of families) {
+    const load = mayBeExact(family) ? await loadFamily(family) : undefined;
+    if (load && (family === "plain" || isExact(load))) return load;
+  }
+  return loadPlain();
 }
 
-function kernelsIn(module: WebAssembly.Module, arenaBytes: number): Kernels {
+/** Undefined where this engine has no relaxed SIMD. */
+export async function loadFamily(family: Family): Promise<LoadKernels | undefined> {
+  if (family === "plain") return loadPlain();
+  const module = await WebAssembly.compile(await readKernels(family)).catch(() => undefined);
+  return module && ((arenaBytes) => kernelsIn(module, family, arenaBytes));
+}
+
+/** The build that runs everywhere. */
+export async function loadPlain(path: URL = fileOf("plain")): Promise<LoadKernels> {
+  const module = await WebAssembly.compile(await readKernels("plain", path)).catch((cause: unknown) => {
+    throw new Failure("input/malformed", `${path.pathname} is damaged; run "npm run build:kernels"`, {}, cause);
+  });
+  return (arenaBytes) => kernelsIn(module, "plain", arenaBytes);
+}
+
+function fileOf(family: Family): URL {
+  return asset(`runtime/kernels/${family}.wasm`);
+}
+
+function readKernels(family: Family, path: URL = fileOf(family)): Promise<Uint8Array> {
+  return readFile(path).catch((cause: unknown) => {
+    throw new Failure("input/missing", `no kernels at ${path.pathname}; run "npm run build:kernels"`, {}, cause);
+  });
+}
+
+function kernelsIn(module: WebAssembly.Module, family: Family, arenaBytes: number): Kernels {
   const memory = new Memory(arenaBytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
   const kernels = instance.exports as Exports;
   let sharedBytes = 0;
   return {
-    name: "wasm",
+    name: `wasm ${family}`,
     get constantBytes() {
       return memory.constantBytes + sharedBytes;
     },
     bind: (step) => {
       checkStep(step, arenaBytes);
-      const packed = pack(memory, step);
+      const packed = pack(memory, step, family !== "plain");
       if (!packed) {
         sharedBytes += weightOf(step);
         return bindReference(memory, step);
@@ -52,11 +76,11 @@ function kernelsIn(module: WebAssembly.Module, arenaBytes: number): Kernels {
 }
 
 /** The export for a step, and its descriptor; undefined for steps that the reference does in this memory. */
-function pack(memory: Memory, step: Step): { kernel: string; descriptor: number } | undefined {
+function pack(memory: Memory, step: Step, relaxed: boolean): Packed | undefined {
   switch (step.op) {
     case "conv2d":
       if (step.weights.rows === 0) return undefined;
-      return { kernel: "conv2d", descriptor: packConv(memory, step) };
+      return packConv(memory, step, relaxed);
     case "depthwise":
       return { kernel: "depthwise", descriptor: packDepthwise(memory, step) };
     case "quantize":

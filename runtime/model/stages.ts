@@ -62,7 +62,7 @@ export interface QuantizedLayer {
 export interface QuantizedMatrix {
   readonly rows: number;
   readonly columns: number;
-  /** rows x columns, row-major, in -127 .. 127. */
+  /** rows x columns, row-major, in -127 .. 127; the formats use less of it (quantize/format.ts). */
   readonly codes: Int8Array;
   /** ceil(rows / blockLength) x columns. */
   readonly scales: Float32Array;

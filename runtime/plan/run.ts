@@ -23,6 +23,9 @@ export class Runner {
   readonly plan: Plan;
   readonly #kernels: Kernels;
   readonly #steps: readonly BoundOperation[];
+  readonly #digital: readonly (() => void)[];
+  readonly #input: Float32Array;
+  readonly #output: Float32Array;
   readonly #options: RunnerOptions;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -31,6 +34,10 @@ export class Runner {
     this.#options = options;
     this.#kernels = load(plan.arenaBytes);
     this.#steps = plan.operations.map((operation) => bind(operation, this.#kernels));
+    this.#digital = this.#steps.map(({ digital }) => digital);
+    // Nothing is bound from here on, so views stay valid.
+    this.#input = this.#kernels.f32(plan.input);
+    this.#output = this.#kernels.f32(plan.output);
   }
 
   /** Its name in the model file and its shape, NHWC with a batch of 1. */
@@ -74,8 +81,8 @@ export class Runner {
   /** As `run`, digitally and at once. Not while a `run` is under way. */
   runSync(input: Float32Array, output: Float32Array = new Float32Array(this.outputLength)): Float32Array {
     this.#accept(input);
-    for (const { digital } of this.#steps) digital();
-    output.set(this.#kernels.f32(this.plan.output));
+    for (const step of this.#digital) step();
+    output.set(this.#output);
     return output;
   }
 
@@ -85,7 +92,7 @@ export class Runner {
       if (!(step.product && (await this.#multiply(step.product)))) step.digital();
       tap?.(step.operation.value, this.#numbers(outputOf(step.operation)));
     }
-    output.set(this.#kernels.f32(this.plan.output));
+    output.set(this.#output);
     return output;
   }
 
@@ -108,14 +115,14 @@ export class Runner {
   }
 
   #accept(input: Float32Array): void {
-    if (input.length !== this.inputLength) {
+    if (input.length !== this.#input.length) {
       throw new Failure(
         "input/shape",
         `${this.plan.graph.name}: an input of ${input.length} numbers; expected ${this.inputLength}, ` +
           `in the shape [${this.plan.graph.input.shape}]`,
       );
     }
-    this.#kernels.f32(this.plan.input).set(input);
+    this.#input.set(input);
   }
 
   #numbers(slot: Slot): Float32Array {

@@ -1,5 +1,11 @@
 import type { FormatName, QuantizedMatrix } from "../model/stages.ts";
 
+/**
+ * The largest code of a format: 255 * (64 + 64) fits 16 bits, so that the fast kernels, whose instructions saturate
+ * there, are exact, and the same on every machine (kernels/wasm-packing.ts).
+ */
+export const NARROW = 64;
+
 /** A weight format: which values a code can have, and how a block of floats becomes codes and one scale. */
 export interface QuantFormat {
   readonly name: FormatName;
@@ -9,7 +15,7 @@ export interface QuantFormat {
   readonly scaleBits: 16 | 32;
   /** Whether weights along the input axis are scaled in blocks; otherwise one scale serves a whole column. */
   readonly blocked: boolean;
-  /** The values of all codes, ascending, in -127 .. 127, at most 2 ** bits of them. A stored code is an index into this table. */
+  /** The values of all codes, ascending, in -NARROW .. NARROW, at most 2 ** bits of them. A stored code is an index into this table. */
   readonly codeBook: Int8Array;
   /** The value of the code nearest to `x`, which is a weight divided by its scale. */
   nearest(x: number): number;

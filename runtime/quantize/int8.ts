@@ -1,11 +1,15 @@
-import type { QuantFormat } from "./format.ts";
+import { wholeNumbers } from "./code-book.ts";
+import { NARROW, type QuantFormat } from "./format.ts";
 
-/** Symmetric, one f32 scale per output channel: the format that every engine knows. */
+/**
+ * Symmetric, one f32 scale per output channel, stored in 8 bits. Only codes up to NARROW are used; weights that are
+ * rounded to cancel each other's errors (gptq.ts) lose nothing by that.
+ */
 export const int8: QuantFormat = {
   name: "int8",
   bits: 8,
   scaleBits: 32,
   blocked: false,
-  codeBook: Int8Array.from({ length: 255 }, (_, i) => i - 127),
-  nearest: (x) => Math.max(-127, Math.min(127, Math.round(x))),
+  codeBook: wholeNumbers(-NARROW, NARROW),
+  nearest: (x) => Math.max(-NARROW, Math.min(NARROW, Math.round(x))),
 };

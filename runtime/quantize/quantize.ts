@@ -48,8 +48,6 @@ export interface LayerPolicy {
 /** How weights become codes: each to its nearest, or so that the errors of a column cancel on real inputs. */
 export type Rounding = "nearest" | "gptq";
 
-/** At this many bits rounding to the nearest code is as good as any. */
-const FINE_BITS = 8;
 const COARSE_BITS = 4;
 
 /**
@@ -73,7 +71,7 @@ export function quantizeModel(
     const format = chosen?.format ?? formatOf(all, layer, policy);
     const blockLength = chosen?.blockLength ?? policy.blockLength;
     const float = entry(model.weights, layer.name);
-    const usesInputs = rounding === "gptq" && layer.op !== "depthwise" && formats[format].bits < FINE_BITS;
+    const usesInputs = rounding === "gptq" && layer.op !== "depthwise";
     const inputs = usesInputs ? inputsOf(graph, layer, observed) : undefined;
     return [
       layer.name,
@@ -83,7 +81,7 @@ export function quantizeModel(
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }
 
-/** By GPTQ where the statistics of the inputs are given and the format is coarse enough to gain from it. */
+/** By GPTQ where the statistics of the inputs are given. */
 export function roundLayer(
   format: FormatName,
   { op, columns }: Layer,
@@ -93,7 +91,7 @@ export function roundLayer(
   rank: number,
 ): QuantizedMatrix {
   const row = formats[format];
-  if (!inputs || op === "depthwise" || row.bits >= FINE_BITS) return quantizeMatrix(row, weights, columns, blockLength);
+  if (!inputs || op === "depthwise") return quantizeMatrix(row, weights, columns, blockLength);
   if (rank > 0 && row.bits <= COARSE_BITS) return alternate(row, weights, columns, blockLength, inputs.moments, rank);
   return gptq(row, weights, columns, blockLength, roundingOrder(inputs.moments, weights.length / columns));
 }

@@ -37,6 +37,8 @@ export interface ConvCase {
   readonly blockLength?: number;
   readonly rank?: number;
   readonly residual?: boolean;
+  /** Weights up to +- 64, which the relaxed kernels take. */
+  readonly narrow?: boolean;
   readonly type?: "u8" | "f32";
   readonly clamp?: { readonly min: number; readonly max: number };
 }
@@ -57,7 +59,7 @@ export function convStep(of: ConvCase, seed: number): Built<ConvStep> {
     ...window,
     input,
     output,
-    weights: randomMatrix(rows, of.columns, blockLength, seed + 1),
+    weights: randomMatrix(rows, of.columns, blockLength, seed + 1, of.narrow ? 64 : 127),
     bias: randomFloats(of.columns, seed + 2),
     surrogate: of.rank === undefined ? undefined : randomLowRank(rows, of.columns, of.rank, seed + 3),
     residual: of.residual ? slots.u8(output.shape, 0.0091, 140) : undefined,
@@ -98,10 +100,16 @@ export function outputSize([height, width]: Shape, { kernel, stride, dilation, p
   return [count(0, height), count(1, width)];
 }
 
-export function randomMatrix(rows: number, columns: number, blockLength: number, seed: number): QuantizedMatrix {
+export function randomMatrix(
+  rows: number,
+  columns: number,
+  blockLength: number,
+  seed: number,
+  largest = 127,
+): QuantizedMatrix {
   const next = uniform(seed);
-  const codes = Int8Array.from({ length: rows * columns }, () => Math.round(254 * next()) - 127);
-  const scales = Float32Array.from({ length: Math.ceil(rows / blockLength) * columns }, () => (0.5 + next()) / 127);
+  const codes = Int8Array.from({ length: rows * columns }, () => Math.round(largest * (2 * next() - 1)));
+  const scales = Float32Array.from({ length: Math.ceil(rows / blockLength) * columns }, () => (0.5 + next()) / largest);
   return { rows, columns, codes, scales, blockLength };
 }
 

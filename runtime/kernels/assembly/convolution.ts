@@ -3,26 +3,35 @@ import { imageOf, windowAt } from "./memory";
 import { product1, product1x32, product4 } from "./product";
 
 export function conv2d(d: Convolution): void {
+  convolve<i8>(d);
+}
+
+/** With narrow weights (dot.ts). */
+export function conv2d_narrow(d: Convolution): void {
+  convolve<u8>(d);
+}
+
+function convolve<W>(d: Convolution): void {
   const image = imageOf(d.window);
-  if (d.window.positions == 1) vector(d, image);
-  else matrix(d, image);
+  if (d.window.positions == 1) vector<W>(d, image);
+  else matrix<W>(d, image);
 }
 
 /** Four windows at once, the surrogate's z first. */
-function matrix(d: Convolution, image: usize): void {
+function matrix<W>(d: Convolution, image: usize): void {
   const window = d.window, main = d.main, side = d.side;
   for (let p = 0; p < window.positions; p += 4) {
     const a0 = windowAt(window, image, p), a1 = windowAt(window, image, p + 1);
     const a2 = windowAt(window, image, p + 2), a3 = windowAt(window, image, p + 3);
     for (let panel: usize = 0; panel < side.panels; panel++) product4<i16>(d, side, panel, p, a0, a1, a2, a3);
-    for (let panel: usize = 0; panel < main.panels; panel++) product4<i8>(d, main, panel, p, a0, a1, a2, a3);
+    for (let panel: usize = 0; panel < main.panels; panel++) product4<W>(d, main, panel, p, a0, a1, a2, a3);
   }
 }
 
-function vector(d: Convolution, image: usize): void {
+function vector<W>(d: Convolution, image: usize): void {
   const main = d.main, side = d.side;
   let panel: usize = 0;
   for (; panel < side.panels; panel++) product1<i16>(d, side, panel, image);
-  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32(d, panel, image);
-  for (; panel < main.panels; panel++) product1<i8>(d, main, panel, image);
+  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(d, panel, image);
+  for (; panel < main.panels; panel++) product1<W>(d, main, panel, image);
 }

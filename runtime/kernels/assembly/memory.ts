@@ -1,8 +1,9 @@
 import { Window } from "./descriptors";
 
-/** Fixed words at the start of memory, written by memory.ts: where scratch begins now, and what rounds (rounding.ts). */
+/** Fixed words at the start of memory, written by memory.ts: where scratch begins now, what rounds (rounding.ts), ones. */
 const SCRATCH: usize = 0;
 const MAGIC: usize = 16;
+const ONES: usize = 32;
 
 @inline
 export function scratch(): usize {
@@ -13,6 +14,12 @@ export function scratch(): usize {
 @inline
 export function magic(): v128 {
   return v128.load(MAGIC);
+}
+
+/** Eight ones of 16 bits. */
+@inline
+export function ones(): v128 {
+  return v128.load(ONES);
 }
 
 /** The image that the windows stand on: the input itself, or its copy with a border. */

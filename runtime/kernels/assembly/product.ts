@@ -1,5 +1,6 @@
 import { Convolution, Product } from "./descriptors";
 import { scratch } from "./memory";
+import { dot, isNarrow } from "./dot";
 import { real, store8 } from "./storing";
 
 /**
@@ -77,6 +78,19 @@ export function product4<W>(d: Convolution, part: Product, panel: usize, p: i32,
     const end = steps + 4 + (load<usize>(steps) << 2);
     for (steps += 4; steps < end; steps += 4) {
       const k = load<usize>(steps);
+      if (isNarrow<W>()) {
+        const w0 = v128.load(w), w1 = v128.load(w, 16);
+        w += 32;
+        let x = v128.load32_splat(a0 + k);
+        s00 = dot(s00, w0, x), s01 = dot(s01, w1, x);
+        x = v128.load32_splat(a1 + k);
+        s10 = dot(s10, w0, x), s11 = dot(s11, w1, x);
+        x = v128.load32_splat(a2 + k);
+        s20 = dot(s20, w0, x), s21 = dot(s21, w1, x);
+        x = v128.load32_splat(a3 + k);
+        s30 = dot(s30, w0, x), s31 = dot(s31, w1, x);
+        continue;
+      }
       const w0 = weights<W>(w, 0), w1 = weights<W>(w, 1), v0 = weights<W>(w, 2), v1 = weights<W>(w, 3);
       w += 32 * sizeof<W>();
       let q = codes(a0 + k);
@@ -155,6 +169,12 @@ export function product1<W>(d: Convolution, part: Product, panel: usize, a: usiz
     let s0 = i32x4.splat(0), s1 = s0;
     const end = steps + 4 + (load<usize>(steps) << 2);
     for (steps += 4; steps < end; steps += 4) {
+      if (isNarrow<W>()) {
+        const x = v128.load32_splat(a + load<usize>(steps));
+        s0 = dot(s0, v128.load(w), x), s1 = dot(s1, v128.load(w, 16), x);
+        w += 32;
+        continue;
+      }
       const q = codes(a + load<usize>(steps));
       const x = firstPair(q), x2 = secondPair(q);
       s0 = add2(s0, x, weights<W>(w, 0), x2, weights<W>(w, 2));
@@ -170,7 +190,7 @@ export function product1<W>(d: Convolution, part: Product, panel: usize, a: usiz
 }
 
 /** The one window of a vector and 32 columns from `panel` on: four panels share the work on the codes. */
-export function product1x32(d: Convolution, panel: usize, a: usize): void {
+export function product1x32<W>(d: Convolution, panel: usize, a: usize): void {
   const part = d.main;
   const y = scratch();
   let steps = part.steps;
@@ -183,6 +203,18 @@ export function product1x32(d: Convolution, panel: usize, a: usize): void {
     let s00 = i32x4.splat(0), s01 = s00, s10 = s00, s11 = s00, s20 = s00, s21 = s00, s30 = s00, s31 = s00;
     const end = steps + 4 + (load<usize>(steps) << 2);
     for (steps += 4; steps < end; steps += 4) {
+      if (isNarrow<W>()) {
+        const x = v128.load32_splat(a + load<usize>(steps));
+        s00 = dot(s00, v128.load(w), x), s01 = dot(s01, v128.load(w, 16), x);
+        s10 = dot(s10, v128.load(w1), x), s11 = dot(s11, v128.load(w1, 16), x);
+        s20 = dot(s20, v128.load(w2), x), s21 = dot(s21, v128.load(w2, 16), x);
+        s30 = dot(s30, v128.load(w3), x), s31 = dot(s31, v128.load(w3, 16), x);
+        w += 32;
+        w1 += 32;
+        w2 += 32;
+        w3 += 32;
+        continue;
+      }
       const q = codes(a + load<usize>(steps));
       const x = firstPair(q), x2 = secondPair(q);
       s00 = add2(s00, x, weights<i8>(w, 0), x2, weights<i8>(w, 2));

@@ -1,0 +1,37 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { inspect, inspectText } from "../tools/inspect.ts";
+
+const test = suite("inspect");
+
+const report = await inspect("tools/bearing/bearing-1.0.0.onnx");
+const { buffers, peak } = report.memory;
+
+test("the peak is the most that is alive at once, and the arena holds it", () => {
+  const aliveAt = (at: number): number =>
+    buffers.filter(({ first, last }) => first <= at && at <= last).reduce((sum, { bytes }) => sum + bytes, 0);
+  const times = Array.from({ length: report.layers.length + 2 }, (_, at) => at);
+  assert.is(peak.bytes, Math.max(...times.map(aliveAt)));
+  assert.is(aliveAt(peak.at), peak.bytes);
+  assert.ok(report.arenaBytes >= peak.bytes);
+  for (const { offset, bytes } of buffers) assert.ok(offset + bytes <= report.arenaBytes);
+});
+
+test("a value lives from the layer that yields it to the last one that reads it", () => {
+  const nodes = report.layers.map(({ name }) => name);
+  for (const { name, first, last } of buffers) {
+    if (nodes.includes(name)) assert.is(first, nodes.indexOf(name) + 1, name);
+    assert.ok(last >= first && last <= nodes.length + 1, name);
+  }
+});
+
+test("the map has a line per buffer, with as many marks as it lives", () => {
+  const lines = inspectText(report).split("\n");
+  for (const { name, first, last } of buffers) {
+    const line = lines.find((text) => text.startsWith(`${name} `) && /[█·]{2}/.test(text)) ?? "";
+    assert.is(line.split("█").length - 1, last - first + 1, name);
+  }
+  assert.match(lines[lines.length - 1], new RegExp(`^peak .* at ${peak.node}`));
+});
+
+test.run();
