@@ -112,7 +112,7 @@ async function obey(line: string, device: EmulatedDevice, port: Port): Promise<s
       return `tiles are ${device.chip.environment.ageSeconds} s old`;
     case "temperature":
       device.chip.heat(numberOf(argument));
-      return `${device.chip.environment.temperatureC} C`;
+      return `${device.chip.environment.temperatureMc / 1000} C`;
     case "reset":
       port.send(device.restart());
       return "restarted";
@@ -129,11 +129,11 @@ async function obey(line: string, device: EmulatedDevice, port: Port): Promise<s
 }
 
 function counters(device: EmulatedDevice): string {
-  const { tilesCommitted, products, saturated, temperatureC, ageSeconds } = device.chip.status();
+  const { tilesCommitted, products, saturated, temperatureMc, ageSeconds } = device.chip.status();
   const { frames, discarded } = device.counters;
   return [
     `${frames} frames, ${discarded} discarded`,
-    `${tilesCommitted} tiles, ${ageSeconds} s old, ${temperatureC} C`,
+    `${tilesCommitted} tiles, ${ageSeconds} s old, ${temperatureMc / 1000} C`,
     `${products} products, ${saturated} conversions saturated`,
   ].join("; ");
 }
