@@ -9,9 +9,10 @@
 #define CODE_MIN (-CODE_MAX - 1)
 #define CELL_NONE 128u
 #define CELL_MOST 127
-#define EVEN_BYTES 0x00ff00ffu
+/* After a shift by a byte. */
+#define ODD_BYTES 0x00ff00ffu
 
-_Static_assert(CHIP_COLUMNS % 4 == 0, "planes begin at whole words");
+_Static_assert(CHIP_COLUMNS % 16 == 0, "planes are whole groups of four words");
 _Static_assert(CHIP_ROWS * 255 < 65536, "sums of bytes fit in half a word");
 _Static_assert(CHIP_ADC_BITS >= 2, "the firmware's array has converters");
 _Static_assert(CELL_SIGMA < FIXED_ONE / 7, "no cell is ever empty, so cells tell what they were programmed to");
@@ -126,7 +127,39 @@ void tile_prepare(tile *self, int32_t warmer_mc) {
     self->prepared = true;
 }
 
-/* Adds up the rows whose code has this bit. Two bytes of a word are added at a time, in half words. Returns how many. */
+/* What is left of a word's bytes, added up with carries, without the odd ones are the even ones. */
+static void spread(uint32_t total, uint32_t odd, int32_t bias, int32_t *sums) {
+    const uint32_t even = total - (odd << 8);
+    sums[0] = (int32_t)(even & 0xffffu) - bias;
+    sums[1] = (int32_t)(odd & 0xffffu) - bias;
+    sums[2] = (int32_t)(even >> 16) - bias;
+    sums[3] = (int32_t)(odd >> 16) - bias;
+}
+
+/* Sixteen lanes, four words, of all active rows. Written out, because it is where the time goes. */
+static void add_words(const uint32_t *const *active, unsigned count, unsigned word, int32_t *sums) {
+    uint32_t total0 = 0, total1 = 0, total2 = 0, total3 = 0;
+    uint32_t odd0 = 0, odd1 = 0, odd2 = 0, odd3 = 0;
+    for (const uint32_t *const *const end = active + count; active < end; active++) {
+        const uint32_t *const cells = *active + word;
+        const uint32_t first = cells[0], second = cells[1], third = cells[2], fourth = cells[3];
+        total0 += first;
+        odd0 += (first >> 8) & ODD_BYTES;
+        total1 += second;
+        odd1 += (second >> 8) & ODD_BYTES;
+        total2 += third;
+        odd2 += (third >> 8) & ODD_BYTES;
+        total3 += fourth;
+        odd3 += (fourth >> 8) & ODD_BYTES;
+    }
+    const int32_t bias = (int32_t)(CELL_NONE * count);
+    spread(total0, odd0, bias, sums);
+    spread(total1, odd1, bias, sums + 4);
+    spread(total2, odd2, bias, sums + 8);
+    spread(total3, odd3, bias, sums + 12);
+}
+
+/* Adds up the rows whose code has this bit. Returns how many. */
 static unsigned add_rows(const tile *self, const uint8_t *vector, unsigned bit, int32_t *sums) {
     const uint32_t *active[CHIP_ROWS];
     unsigned count = 0;
@@ -135,22 +168,10 @@ static unsigned add_rows(const tile *self, const uint8_t *vector, unsigned bit, 
         count += (vector[row] >> bit) & 1u;
     }
     if (count == 0) return 0;
-    const int32_t bias = (int32_t)(CELL_NONE * count);
-    const unsigned words = (self->columns + 3u) / 4u;
     for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
-        for (unsigned i = 0; i < words; i++) {
-            const unsigned word = plane * (CHIP_COLUMNS / 4) + i;
-            uint32_t even = 0;
-            uint32_t odd = 0;
-            for (unsigned k = 0; k < count; k++) {
-                const uint32_t cells = active[k][word];
-                even += cells & EVEN_BYTES;
-                odd += (cells >> 8) & EVEN_BYTES;
-            }
-            sums[4 * word] = (int32_t)(even & 0xffffu) - bias;
-            sums[4 * word + 1] = (int32_t)(odd & 0xffffu) - bias;
-            sums[4 * word + 2] = (int32_t)(even >> 16) - bias;
-            sums[4 * word + 3] = (int32_t)(odd >> 16) - bias;
+        const unsigned first = plane * CHIP_COLUMNS;
+        for (unsigned lane = first; lane < first + self->columns; lane += 16) {
+            add_words(active, count, lane / 4, sums + lane);
         }
     }
     return count;
