@@ -22,6 +22,7 @@ export function boardOf({ name }: AcceleratorProfile): string {
 
 const packages = {
   cc: "gcc libc6-dev make",
+  clang: "clang libclang-rt-14-dev make",
   "arm-none-eabi-gcc": "gcc-arm-none-eabi make",
   "qemu-system-arm": "qemu-system-arm",
 } as const;
@@ -35,12 +36,17 @@ export function missingPrograms(...programs: readonly Program[]): string | undef
   return missing.length > 0 ? `apt-get install ${missing.join(" ")}` : undefined;
 }
 
+function compilerOf(target: string): Program {
+  if (target.endsWith(".elf")) return "arm-none-eabi-gcc";
+  return target === "fuzz" ? "clang" : "cc";
+}
+
 /**
  * Makes a target of firmware-bridge/firmware/Makefile, unless it is up to date, and returns its path.
  * @throws Failure `input/missing` where there is no compiler
  */
 export function buildFirmware(target: string, options: readonly string[] = []): string {
-  const missing = missingPrograms(target.endsWith(".elf") ? "arm-none-eabi-gcc" : "cc");
+  const missing = missingPrograms(compilerOf(target));
   if (missing) throw new Failure("input/missing", `no compiler for the firmware: ${missing}`);
   const flavour = options.length > 0 ? options.join("-").replaceAll("=", "-") : "plain";
   const folder = join(tmpdir(), `polaredge-firmware-${process.getuid?.() ?? 0}`, flavour);
