@@ -18,9 +18,12 @@ export async function programBlock(session: Session, block: Block, steps: Float3
   await setSteps(session, tile, steps);
 }
 
-/** Steps of the converters, one per column, in unit cells. */
+/** Steps of the converters, one per column, in unit cells; the device has them to 1/65536. */
 export async function setSteps(session: Session, tile: number, steps: Float32Array): Promise<void> {
-  await session.request("setRange", { tile, steps: new Uint8Array(steps.slice().buffer) });
+  await session.request("setRange", {
+    tile,
+    steps: new Uint8Array(Uint32Array.from(steps, (step) => Math.round(65536 * step)).buffer),
+  });
 }
 
 async function write(session: Session, { tile, levels }: Block): Promise<void> {

@@ -165,7 +165,7 @@ test("sram: what a column correction leaves is levels and mismatch, and a month 
     residual(await clock.until(unit.multiply("a", inputs, VECTORS)), expected, 64);
   const fresh = await measure();
   assert.ok(fresh > 0.1 && fresh < 0.18, `fresh ${fresh}`);
-  await clock.until(session.request("environment", { mask: 1, ageSeconds: 2_592_000, temperatureC: 0, seed: 0 }));
+  await clock.until(session.request("environment", { mask: 1, ageSeconds: 2_592_000, temperatureMc: 0, seed: 0 }));
   const drifted = await measure();
   assert.ok(drifted > 1.3 * fresh, `after a month ${drifted}`);
   await clock.until(unit.rerange());
@@ -277,8 +277,8 @@ test("openAccelerator: emulator addresses carry seed, age and temperature", asyn
   assert.is(profile.name, "sram-bitplane-64x64");
   const first = await place([layerOf("a", 10, 10)]);
   assert.equal([...first.layers], ["a"]);
-  const { ageSeconds, temperatureC } = await session.request("status", {});
-  assert.equal([ageSeconds, temperatureC, emulated?.chip.environment.seed], [30 * 86400, 45, 9]);
+  const { ageSeconds, temperatureMc } = await session.request("status", {});
+  assert.equal([ageSeconds, temperatureMc, emulated?.chip.environment.seed], [30 * 86400, 45_000, 9]);
   const second = await place([layerOf("b", 10, 10)]);
   assert.equal([first.layers.size, [...second.layers]], [0, ["b"]], "the tiles have changed hands");
   await close();

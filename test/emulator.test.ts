@@ -139,8 +139,8 @@ const multiply =
 const steps =
   (...values: number[]): Ask =>
   (host) =>
-    host.refusal("setRange", { tile: 0, steps: new Uint8Array(Float32Array.from(values).buffer) });
-const heat: Ask = (host) => host.refusal("environment", { mask: 2, ageSeconds: 0, temperatureC: -300, seed: 0 });
+    host.refusal("setRange", { tile: 0, steps: new Uint8Array(Uint32Array.from(values).buffer) });
+const heat: Ask = (host) => host.refusal("environment", { mask: 2, ageSeconds: 0, temperatureMc: -300_000, seed: 0 });
 
 const refused: [what: string, ask: Ask, expected: Refusal][] = [
   ["a tile there is not", (host) => host.refusal("verifyTile", { tile: 99, length: 1 }), "no-such-tile"],
@@ -155,9 +155,9 @@ const refused: [what: string, ask: Ask, expected: Refusal][] = [
   ["sums that do not fit", programmed(64, 1, 7, multiply(2, ...new Array(64).fill(255))), "too-wide"],
   ["sums longer than a frame", programmed(1, 64, 7, multiply(4, 1, 1, 1, 1, 1, 1, 1, 1)), "out-of-range"],
   ["steps of zero", programmed(4, 1, 1, steps(0)), "out-of-range"],
-  ["steps that are no numbers", programmed(4, 1, 1, steps(Number.NaN)), "out-of-range"],
-  ["steps for other columns", programmed(4, 2, 1, steps(1)), "malformed"],
-  ["a temperature below zero kelvin", heat, "out-of-range"],
+  ["steps finer than a thousandth", programmed(4, 1, 1, steps(63)), "out-of-range"],
+  ["steps for other columns", programmed(4, 2, 1, steps(65536)), "malformed"],
+  ["a temperature that no electronics lives through", heat, "out-of-range"],
 ];
 for (const [what, ask, expected] of refused) {
   test(`refused: ${what}`, () => assert.is(ask(new Host()), expected));
@@ -174,15 +174,15 @@ test("refused: a command that it does not know, and a payload that does not fit 
 test("time passes for the tiles that are programmed; new ones are fresh", () => {
   const host = new Host();
   host.program(0, 64, 64, 7);
-  host.ask("environment", { mask: 1, ageSeconds: 2_592_000, temperatureC: 0, seed: 0 });
+  host.ask("environment", { mask: 1, ageSeconds: 2_592_000, temperatureMc: 0, seed: 0 });
   host.program(1, 64, 64, 7);
   const vectors = new Uint8Array(64).fill(255);
   const mean = (tile: number): number => {
     const { sums } = host.ask("multiply", { tile, width: 4, vectors });
     return new Int32Array(sums.buffer).reduce((sum, value) => sum + value, 0) / 64;
   };
-  host.ask("setRange", { tile: 0, steps: new Uint8Array(new Float32Array(64).fill(3).buffer) });
-  host.ask("setRange", { tile: 1, steps: new Uint8Array(new Float32Array(64).fill(3).buffer) });
+  host.ask("setRange", { tile: 0, steps: new Uint8Array(new Uint32Array(64).fill(3 * 65536).buffer) });
+  host.ask("setRange", { tile: 1, steps: new Uint8Array(new Uint32Array(64).fill(3 * 65536).buffer) });
   const expected = (2_592_000 / 60) ** -0.05;
   assert.ok(Math.abs(mean(0) / mean(1) / expected - 1) < 0.1, `${mean(0)} after a month, ${mean(1)} fresh`);
 });
@@ -191,7 +191,7 @@ test("another seed is another chip with another uid, and empty", () => {
   const host = new Host();
   host.program(0, 4, 4, 1);
   const before = host.device.chip.uid;
-  host.ask("environment", { mask: 4, ageSeconds: 0, temperatureC: 0, seed: 9 });
+  host.ask("environment", { mask: 4, ageSeconds: 0, temperatureMc: 0, seed: 9 });
   assert.not.equal(host.device.chip.uid, before);
   assert.is(host.ask("status", {}).tilesCommitted, 0);
 });

@@ -53,6 +53,15 @@ test("requests carry the oldest number that is still open", () => {
   );
 });
 
+test("what is proven to be lost is repeated again soon, if its repetition is lost too", () => {
+  const { exchange } = started(3);
+  exchange.receive(reply(2), 7);
+  exchange.receive(reply(1), 8);
+  assert.ok(exchange.deadlineMs <= 7 + Math.max(TIMER.provenMs, 7 + 4 * 3.5), String(exchange.deadlineMs));
+  const again = exchange.expire(exchange.deadlineMs);
+  assert.equal([sequences(again.send), again.lost], [[0], false]);
+});
+
 test("an answer proves that what was sent before it and has none is lost", () => {
   const { exchange } = started(3);
   assert.equal(sequences(exchange.receive(reply(2), 7).send), [0, 1]);

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
+import { q16 } from "../firmware-bridge/emulator/fixed.ts";
 import { driftExponent, pcmCells, programmingSigma, readSigma } from "../firmware-bridge/emulator/pcm.ts";
 import { sramCells } from "../firmware-bridge/emulator/sram.ts";
 import { Tile } from "../firmware-bridge/emulator/tile.ts";
@@ -154,7 +155,7 @@ test("converters: codes are sums over steps, rounded and clamped, and clamping i
   const tile = new Tile(only({ bits: 6 }), 1);
   tile.program(new Int8Array(rows * columns).fill(1), rows, columns, fresh);
   const one = (active: number, step: number): number[] => {
-    tile.setSteps(new Float32Array(columns).fill(step));
+    tile.setSteps(new Uint32Array(columns).fill(q16(step)));
     const sums = new Int32Array(columns);
     const saturated = tile.multiply(
       Uint8Array.from({ length: rows }, (_, row) => (row < active ? 1 : 0)),
@@ -179,7 +180,7 @@ for (const [what, faults, step, expected] of spread) {
     for (let seed = 0; seed < 40; seed++) {
       const tile = new Tile(only({ ...faults, skipsEmptyPlanes: true }), seed);
       tile.program(new Int8Array(rows * columns).fill(1), rows, columns, fresh);
-      tile.setSteps(new Float32Array(columns).fill(step));
+      tile.setSteps(new Uint32Array(columns).fill(q16(step)));
       const sums = new Int32Array(columns);
       tile.multiply(
         Uint8Array.from({ length: rows }, (_, row) => (row < 32 ? 1 : 0)),
@@ -214,7 +215,7 @@ test("heat lowers the gain, moves offsets apart and makes more noise", () => {
   const at = (temperatureC: number): { mean: number; sigma: number } => {
     const tile = new Tile({ ...only({ bits: 12 }), temperature: sram.temperature }, 1);
     tile.program(new Int8Array(rows * columns).fill(7), rows, columns, { ageSeconds: 0, temperatureC });
-    tile.setSteps(new Float32Array(columns).fill(0.1));
+    tile.setSteps(new Uint32Array(columns).fill(q16(0.1)));
     const sums = new Int32Array(columns);
     tile.multiply(new Uint8Array(rows).fill(255), sums);
     return moments(sums);

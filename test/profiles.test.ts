@@ -33,7 +33,13 @@ test("the profiles that the documentation promises are there", () => {
     "raspberry-pi-5",
     "raspberry-pi-zero-2w",
   ]);
-  assert.equal(accelerators, ["ideal", "pcm-256x256", "sram-bitplane-256x64", "sram-bitplane-64x64"]);
+  assert.equal(accelerators, [
+    "ideal",
+    "pcm-256x256",
+    "sram-bitplane-128x64",
+    "sram-bitplane-256x64",
+    "sram-bitplane-64x64",
+  ]);
 });
 
 for (const profile of shipped) {

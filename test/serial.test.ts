@@ -191,8 +191,8 @@ testPty("polaredge emulate: path first, then commands", async () => {
   const unit = await within(AcceleratorUnit.place(session, sram, [layer]), "place");
   assert.is(await say("age 30d"), "tiles are 2592000 s old");
   assert.is(await say("temperature 45"), "45 C");
-  const { ageSeconds, temperatureC } = await unit.status();
-  assert.equal([ageSeconds, temperatureC], [2_592_000, 45]);
+  const { ageSeconds, temperatureMc } = await unit.status();
+  assert.equal([ageSeconds, temperatureMc], [2_592_000, 45_000]);
   assert.match(await say("temperature hot"), /number expected/);
   assert.match(await say("age soon"), /30d/);
   assert.match(await say("dance"), /^commands: /);

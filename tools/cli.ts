@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { asset } from "../runtime/base/assets.ts";
 import { formatNames } from "../runtime/model/stages.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
@@ -122,6 +122,11 @@ program
   .option("--seed <number>", "which specimen", wholeNumber, 1)
   .option("--age <duration>", "time since programming: 0s, 12h, 30d, 1y", "0s")
   .option("--temperature <celsius>", "of the chip", Number)
+  .addOption(
+    new Option("--backend <name>", "what computes it: this process, or the C firmware in QEMU")
+      .choices(["typescript", "qemu"])
+      .default("typescript"),
+  )
   .option("--link <path>", "a symbolic link to the device, the same after each replug")
   .addHelpText(
     "after",

@@ -1,15 +1,16 @@
 import { rmSync, symlinkSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
-import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
-import { serve } from "../firmware-bridge/emulator/serve.ts";
 import { parseAge } from "../firmware-bridge/open.ts";
 import { openPty, type Pty } from "../firmware-bridge/transport/pty.ts";
 import { Failure, messageOf } from "../runtime/base/failure.ts";
+import { type Backend, type Specimen, startSpecimen } from "./specimens.ts";
 
 export interface EmulateOptions {
   /** Name of a shipped accelerator profile, or a path. */
   readonly profile: string;
+  /** Default: typescript. */
+  readonly backend?: Backend;
   readonly seed?: number;
   /** Age that a tile has as soon as it is programmed, such as "30d". */
   readonly age?: string;
@@ -31,22 +32,25 @@ const HELP = "commands: age 30d | temperature 45 | reset | unplug | plug | statu
  */
 export async function emulate(options: EmulateOptions): Promise<void> {
   const { input = process.stdin, output = process.stdout, seed = 1, age = "0", temperature, link, signal } = options;
-  const device = new EmulatedDevice(await loadAcceleratorProfile(options.profile), {
+  const specimen = await startSpecimen(options.backend ?? "typescript", await loadAcceleratorProfile(options.profile), {
     seed,
     ageSeconds: parseAge(age),
-    ...(temperature === undefined ? {} : { temperatureC: temperature }),
-    uptimeMs: () => performance.now(),
+    temperatureC: temperature,
   });
-  const port = new Port(device, link);
+  const port = new Port(specimen, link);
   const say = (line: string): void => void output.write(`${line}\n`);
-  say(await port.plug());
-  if (output.isTTY) say(HELP);
-  const ticker = output.isTTY ? setInterval(() => output.write(`\r${counters(device)}\u001b[K`), 1000) : undefined;
+  let ticker: NodeJS.Timeout | undefined;
   try {
-    await told(input, signal, (line) => obey(line, device, port).then(say, (error) => say(messageOf(error))));
+    say(await port.plug());
+    if (output.isTTY) {
+      say(HELP);
+      ticker = setInterval(() => output.write(`\r${specimen.status()}\u001b[K`), 1000);
+    }
+    await told(input, signal, (line) => obey(line, specimen, port).then(say, (error) => say(messageOf(error))));
   } finally {
     clearInterval(ticker);
     await port.unplug();
+    await specimen.stop();
   }
 }
 
@@ -72,12 +76,12 @@ async function told(
 
 /** The socket that the device is plugged in. */
 class Port {
-  readonly #device: EmulatedDevice;
+  readonly #specimen: Specimen;
   readonly #link: string | undefined;
   #pty: Pty | undefined;
 
-  constructor(device: EmulatedDevice, link: string | undefined) {
-    this.#device = device;
+  constructor(specimen: Specimen, link: string | undefined) {
+    this.#specimen = specimen;
     this.#link = link;
   }
 
@@ -85,7 +89,7 @@ class Port {
     if (this.#pty) return `already at ${this.#pty.path}`;
     const pty = await openPty();
     this.#pty = pty;
-    void serve(this.#device, pty.device);
+    void this.#specimen.serve(pty.device);
     if (!this.#link) return pty.path;
     rmSync(this.#link, { force: true });
     symlinkSync(pty.path, this.#link);
@@ -98,23 +102,17 @@ class Port {
     if (this.#link) rmSync(this.#link, { force: true });
     await pty?.unplug();
   }
-
-  send(bytes: Uint8Array): void {
-    this.#pty?.device.write(bytes);
-  }
 }
 
-async function obey(line: string, device: EmulatedDevice, port: Port): Promise<string> {
+async function obey(line: string, specimen: Specimen, port: Port): Promise<string> {
   const [command = "", argument = ""] = line.split(/\s+/);
   switch (command) {
     case "age":
-      device.chip.age(parseAge(argument));
-      return `tiles are ${device.chip.environment.ageSeconds} s old`;
+      return specimen.age(parseAge(argument));
     case "temperature":
-      device.chip.heat(numberOf(argument));
-      return `${device.chip.environment.temperatureC} C`;
+      return specimen.heat(numberOf(argument));
     case "reset":
-      port.send(device.restart());
+      specimen.reset();
       return "restarted";
     case "unplug":
       await port.unplug();
@@ -122,20 +120,10 @@ async function obey(line: string, device: EmulatedDevice, port: Port): Promise<s
     case "plug":
       return port.plug();
     case "status":
-      return counters(device);
+      return specimen.status();
     default:
       return HELP;
   }
-}
-
-function counters(device: EmulatedDevice): string {
-  const { tilesCommitted, products, saturated, temperatureC, ageSeconds } = device.chip.status();
-  const { frames, discarded } = device.counters;
-  return [
-    `${frames} frames, ${discarded} discarded`,
-    `${tilesCommitted} tiles, ${ageSeconds} s old, ${temperatureC} C`,
-    `${products} products, ${saturated} conversions saturated`,
-  ].join("; ");
 }
 
 function numberOf(text: string): number {

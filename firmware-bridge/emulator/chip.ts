@@ -2,6 +2,7 @@ import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { maxLevel } from "../planes.ts";
 import type { Refusal, Reply } from "../protocol/commands.ts";
 import { crc32 } from "../protocol/crc.ts";
+import { FINEST_STEP } from "./converter.ts";
 import { seedOf } from "./physics.ts";
 import { Tile } from "./tile.ts";
 
@@ -30,6 +31,8 @@ interface Site {
 }
 
 const RESULT_HEADER_BYTES = 4;
+/** What electronics live through. */
+const [COLDEST_C, HOTTEST_C] = [-55, 150];
 
 /** All tiles of a device, and the room that it stands in. Throws Refused for what it cannot do. */
 export class Chip {
@@ -57,12 +60,16 @@ export class Chip {
   }
 
   get environment(): Reply<"environment"> {
-    return { ageSeconds: this.#oldestSeconds(), temperatureC: this.#temperatureC, seed: this.#seed };
+    return {
+      ageSeconds: this.#oldestSeconds(),
+      temperatureMc: Math.round(1000 * this.#temperatureC),
+      seed: this.#seed,
+    };
   }
 
   status(): Omit<Reply<"status">, "uptimeMs" | "frames" | "discarded"> {
     return {
-      temperatureC: this.#temperatureC,
+      temperatureMc: Math.round(1000 * this.#temperatureC),
       ageSeconds: this.#oldestSeconds(),
       tilesCommitted: this.#programmed().length,
       products: this.#products >>> 0,
@@ -82,7 +89,7 @@ export class Chip {
   }
 
   heat(temperatureC: number): void {
-    if (!(temperatureC > -273 && temperatureC < 1000)) throw new Refused("out-of-range");
+    if (!(temperatureC >= COLDEST_C && temperatureC <= HOTTEST_C)) throw new Refused("out-of-range");
     this.#temperatureC = temperatureC;
     this.#expose();
   }
@@ -120,9 +127,9 @@ export class Chip {
 
   setSteps(index: number, bytes: Uint8Array): void {
     const tile = this.#tile(index);
-    const steps = new Float32Array(bytes.slice().buffer, 0, Math.floor(bytes.length / 4));
     if (bytes.length !== 4 * tile.columns) throw new Refused("malformed");
-    if (!steps.every((step) => step > 0 && Number.isFinite(step))) throw new Refused("out-of-range");
+    const steps = new Uint32Array(bytes.slice().buffer);
+    if (steps.some((step) => step < FINEST_STEP)) throw new Refused("out-of-range");
     tile.setSteps(steps);
   }
 

@@ -158,9 +158,9 @@ export class EmulatedDevice {
       ...this.counters,
     }),
     reset: () => ({}),
-    environment: ({ mask, ageSeconds, temperatureC, seed }) => {
+    environment: ({ mask, ageSeconds, temperatureMc, seed }) => {
       if (mask & 1) this.chip.age(ageSeconds);
-      if (mask & 2) this.chip.heat(temperatureC);
+      if (mask & 2) this.chip.heat(temperatureMc / 1000);
       if (mask & 4) this.chip.replace(seed);
       return this.chip.environment;
     },

@@ -1,11 +1,15 @@
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { cellTarget, INPUT_BITS, planeCount } from "../planes.ts";
 import { Converters, UNIT } from "./converter.ts";
+import { ONE } from "./fixed.ts";
 import { pcmCells } from "./pcm.ts";
 import { type CellModel, type Cells, type Environment, seedOf } from "./physics.ts";
 import { sramCells } from "./sram.ts";
 
-/** Rows that one pass over the sums takes up together: fewer loads and stores of the sums. */
+/** Rows that are added up beforehand, for every pattern of an input bit in them. */
+const GROUP = 4;
+const PATTERNS = 2 ** GROUP;
+/** Groups that one pass over the sums takes up together: fewer loads and stores of the sums. */
 const STRIDE = 4;
 
 /** One tile of the array: cells that hold levels, and converters that read the columns' sums bit plane by bit plane. */
@@ -18,9 +22,10 @@ export class Tile {
   #environment: Environment = { ageSeconds: 0, temperatureC: 0 };
   #rows = 0;
   #columns = 0;
-  readonly #steps: Float32Array;
-  /** Rows x lanes in use and one more row of zeros, fixed point; undefined when something has changed. */
-  #conductances: Int32Array | undefined;
+  /** Q16. */
+  readonly #steps: Uint32Array;
+  /** Groups x patterns x lanes in use and one row of zeros, fixed point; undefined when something has changed. */
+  #conductances: Int16Array | undefined;
   #sums = new Int32Array(0);
   readonly #active: Int32Array;
 
@@ -31,8 +36,8 @@ export class Tile {
     this.#cells = cellModel(profile, seedOf(seed, 1));
     this.#converters = new Converters(profile, lanes, seedOf(seed, 2));
     this.#targets = new Float32Array(rows * lanes);
-    this.#steps = new Float32Array(columns).fill(1);
-    this.#active = new Int32Array(rows + STRIDE);
+    this.#steps = new Uint32Array(columns).fill(ONE);
+    this.#active = new Int32Array(rows / GROUP + 1 + STRIDE);
   }
 
   get rows(): number {
@@ -59,8 +64,8 @@ export class Tile {
     this.expose(environment);
   }
 
-  /** Steps of the converters in unit cells, one per column; all planes of a column share theirs. */
-  setSteps(steps: Float32Array): void {
+  /** Steps of the converters in unit cells, Q16, one per column; all planes of a column share theirs. */
+  setSteps(steps: Uint32Array): void {
     this.#steps.set(steps);
     this.#conductances = undefined;
   }
@@ -89,36 +94,40 @@ export class Tile {
     return saturated;
   }
 
-  /** Lists where the conductances of the rows with this input bit begin, padded to whole strides with rows of zeros. */
+  /** Lists where the sums of the groups with this input bit begin, padded to whole strides with zeros. */
   #activate(vectors: Uint8Array, from: number, bit: number): number {
     const active = this.#active;
     const lanes = this.#sums.length;
-    const rows = this.#rows;
+    const end = from + this.#rows;
     let count = 0;
-    for (let row = 0; row < rows; row++) {
-      active[count] = row * lanes;
-      count += (vectors[from + row] >> bit) & 1;
+    let group = 0;
+    for (let row = from; row < end; row += GROUP, group += PATTERNS) {
+      let pattern = 0;
+      for (let i = Math.min(end, row + GROUP) - 1; i >= row; i--) pattern = 2 * pattern + ((vectors[i] >> bit) & 1);
+      active[count] = (group + pattern) * lanes;
+      if (pattern !== 0) count++;
     }
-    for (let i = 0; i < STRIDE; i++) active[count + i] = rows * lanes;
+    for (let i = 0; i < STRIDE; i++) active[count + i] = group * lanes;
     return count;
   }
 
-  #prepare(): Int32Array {
-    const lanes = Array.from({ length: planeCount(this.#profile.array) * this.#columns }, (_, i) => ({
+  #prepare(): Int16Array {
+    const { array } = this.#profile;
+    const lanes = Array.from({ length: planeCount(array) * this.#columns }, (_, i) => ({
       lane: this.#place(0, Math.floor(i / this.#columns), i % this.#columns),
       step: this.#steps[i % this.#columns],
     }));
     const all = this.#cells.conductances(this.#targets, this.#generation, this.#environment);
-    const used = new Int32Array((this.#rows + 1) * lanes.length);
+    const table = new Int16Array((Math.ceil(this.#rows / GROUP) * PATTERNS + 1) * lanes.length);
     for (let row = 0; row < this.#rows; row++) {
       const from = this.#place(row, 0, 0);
-      for (let i = 0; i < lanes.length; i++)
-        used[row * lanes.length + i] = Math.round(UNIT * all[from + lanes[i].lane]);
+      const cells = Int16Array.from(lanes, ({ lane }) => Math.round(UNIT * all[from + lane]));
+      addPatterns(table.subarray(Math.floor(row / GROUP) * PATTERNS * lanes.length), cells, row % GROUP);
     }
     this.#converters.prepare(lanes, this.#environment);
     this.#sums = new Int32Array(lanes.length);
-    this.#conductances = used;
-    return used;
+    this.#conductances = table;
+    return table;
   }
 
   #place(row: number, plane: number, column: number): number {
@@ -127,8 +136,17 @@ export class Tile {
   }
 }
 
-/** sums = the rows at active[0 .. count-1] added up. */
-function accumulate(sums: Int32Array, conductances: Int32Array, active: Int32Array, count: number): void {
+/** Adds a row's cells to all patterns of its group that it is in. */
+function addPatterns(table: Int16Array, cells: Int16Array, bit: number): void {
+  for (let pattern = 0; pattern < PATTERNS; pattern++) {
+    if (((pattern >> bit) & 1) === 0) continue;
+    const at = pattern * cells.length;
+    for (let lane = 0; lane < cells.length; lane++) table[at + lane] += cells[lane];
+  }
+}
+
+/** sums = the entries at active[0 .. count-1] added up. */
+function accumulate(sums: Int32Array, conductances: Int16Array, active: Int32Array, count: number): void {
   sums.fill(0);
   for (let i = 0; i < count; i += STRIDE) {
     const a = active[i];

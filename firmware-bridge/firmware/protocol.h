@@ -60,11 +60,11 @@ typedef struct {
     uint32_t token;
 } bridge_ping_reply;
 
-/* How the device is. ageSeconds is the oldest tile's time since programming; products counts vectors. */
+/* How the device is. temperatureMc: thousandths of a degree Celsius. ageSeconds is the oldest tile's time since programming; products counts vectors. */
 #define BRIDGE_STATUS 0x03
 typedef struct {
     uint32_t uptime_ms;
-    float temperature_c;
+    int32_t temperature_mc;
     uint32_t age_seconds;
     uint16_t tiles_committed;
     uint32_t products;
@@ -81,12 +81,12 @@ typedef struct {
 typedef struct {
     uint8_t mask;
     uint32_t age_seconds;
-    float temperature_c;
+    int32_t temperature_mc;
     uint32_t seed;
 } bridge_environment_request;
 typedef struct {
     uint32_t age_seconds;
-    float temperature_c;
+    int32_t temperature_mc;
     uint32_t seed;
 } bridge_environment_reply;
 
@@ -116,7 +116,7 @@ typedef struct {
     uint16_t columns;
 } bridge_commit_tile_request;
 
-/* What one ADC step stands for, in unit cells: f32 for each column. */
+/* What one ADC step stands for, in 65536ths of a unit cell: u32 for each column. */
 #define BRIDGE_SET_RANGE 0x13
 typedef struct {
     uint16_t tile;

@@ -11,7 +11,7 @@ const wires: { readonly [T in FieldType]: Wire<T extends "bytes" ? Uint8Array : 
   u8: { read: (from) => from.u8(), write: (to, value) => to.u8(value) },
   u16: { read: (from) => from.u16(), write: (to, value) => to.u16(value) },
   u32: { read: (from) => from.u32(), write: (to, value) => to.u32(value) },
-  f32: { read: (from) => from.f32(), write: (to, value) => to.f32(value) },
+  i32: { read: (from) => from.i32(), write: (to, value) => to.i32(value) },
   bytes: {
     read: (from) => from.bytes(from.u16()),
     write(to, value) {

@@ -2,7 +2,7 @@
 export const PROTOCOL = { min: 1, max: 1 } as const;
 
 /** What a field is on the wire. All numbers are little-endian; `bytes` is a u16 length and then that many bytes. */
-export type FieldType = "u8" | "u16" | "u32" | "f32" | "bytes";
+export type FieldType = "u8" | "u16" | "u32" | "i32" | "bytes";
 export type Fields = Readonly<Record<string, FieldType>>;
 
 export interface CommandSpec {
@@ -49,11 +49,12 @@ export const commands = {
   ping: { id: 0x02, about: "Keeps the link alive.", request: { token: "u32" }, reply: { token: "u32" } },
   status: {
     id: 0x03,
-    about: "How the device is. ageSeconds is the oldest tile's time since programming; products counts vectors.",
+    about:
+      "How the device is. temperatureMc: thousandths of a degree Celsius. ageSeconds is the oldest tile's time since programming; products counts vectors.",
     request: {},
     reply: {
       uptimeMs: "u32",
-      temperatureC: "f32",
+      temperatureMc: "i32",
       ageSeconds: "u32",
       tilesCommitted: "u16",
       products: "u32",
@@ -66,8 +67,8 @@ export const commands = {
   environment: {
     id: 0x08,
     about: "Emulators only. mask: 1 age of all tiles, 2 temperature, 4 another chip (seed).",
-    request: { mask: "u8", ageSeconds: "u32", temperatureC: "f32", seed: "u32" },
-    reply: { ageSeconds: "u32", temperatureC: "f32", seed: "u32" },
+    request: { mask: "u8", ageSeconds: "u32", temperatureMc: "i32", seed: "u32" },
+    reply: { ageSeconds: "u32", temperatureMc: "i32", seed: "u32" },
   },
   writeTile: {
     id: 0x10,
@@ -89,7 +90,7 @@ export const commands = {
   },
   setRange: {
     id: 0x13,
-    about: "What one ADC step stands for, in unit cells: f32 for each column.",
+    about: "What one ADC step stands for, in 65536ths of a unit cell: u32 for each column.",
     request: { tile: "u16", steps: "bytes" },
     reply: {},
   },

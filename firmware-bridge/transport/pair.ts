@@ -1,3 +1,4 @@
+import type { Clock } from "../../runtime/base/clock.ts";
 import { uniform } from "../../runtime/base/random.ts";
 import type { Transport, TransportListener } from "./transport.ts";
 
@@ -12,11 +13,20 @@ export interface LineFaults {
   readonly splits?: number;
 }
 
-/** Two ends of a line in one process: what one end writes the other one reads, a turn of the event loop later. */
-export function pair(faults: LineFaults = { seed: 0 }, name = "pair"): [Transport, Transport] {
+/** How fast a line is: ten bits a byte, each way. */
+export interface LineSpeed {
+  readonly baudRate: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Two ends of a line in one process: what one end writes the other one reads, a turn of the event loop later, or as
+ * late as the line's speed has it.
+ */
+export function pair(faults: LineFaults = { seed: 0 }, name = "pair", speed?: LineSpeed): [Transport, Transport] {
   const damage = damager(faults);
-  const left = new End(name, damage);
-  const right = new End(name, damage);
+  const left = new End(name, damage, speed);
+  const right = new End(name, damage, speed);
   left.peer = right;
   right.peer = left;
   return [left, right];
@@ -28,12 +38,16 @@ class End implements Transport {
   readonly name: string;
   peer: End | undefined;
   readonly #damage: Damage;
+  readonly #speed: LineSpeed | undefined;
+  /** When all that was written is out. */
+  #freeMs = 0;
   #listener: TransportListener | undefined;
   #early: Uint8Array[] = [];
 
-  constructor(name: string, damage: Damage) {
+  constructor(name: string, damage: Damage, speed: LineSpeed | undefined) {
     this.name = name;
     this.#damage = damage;
+    this.#speed = speed;
   }
 
   listen(listener: TransportListener): void {
@@ -44,7 +58,19 @@ class End implements Transport {
 
   write(bytes: Uint8Array): void {
     const { peer } = this;
-    for (const part of this.#damage(bytes)) if (peer) setImmediate(() => peer.#receive(part));
+    for (const part of this.#damage(bytes)) if (peer) this.#carry(bytes.length, () => peer.#receive(part));
+  }
+
+  /** A write that is lost on the way takes the time that it takes. */
+  #carry(length: number, deliver: () => void): void {
+    if (!this.#speed) {
+      setImmediate(deliver);
+      return;
+    }
+    const { baudRate, clock } = this.#speed;
+    const now = clock.uptimeMs();
+    this.#freeMs = Math.max(this.#freeMs, now) + (length * 10_000) / baudRate;
+    clock.sleep(this.#freeMs - now).then(deliver, () => {});
   }
 
   async close(): Promise<void> {

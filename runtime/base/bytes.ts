@@ -24,6 +24,10 @@ export class Reader {
     return this.#view.getUint32(this.#take(4), true);
   }
 
+  i32(): number {
+    return this.#view.getInt32(this.#take(4), true);
+  }
+
   f32(): number {
     return this.#view.getFloat32(this.#take(4), true);
   }
@@ -63,6 +67,10 @@ export class Writer {
 
   u32(value: number): void {
     this.#view.setUint32(this.#room(4), value, true);
+  }
+
+  i32(value: number): void {
+    this.#view.setInt32(this.#room(4), value, true);
   }
 
   f32(value: number): void {

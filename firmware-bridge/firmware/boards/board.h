@@ -1,0 +1,17 @@
+/* What a Cortex-M board adds to cortex-m.c: its UART and its clock. */
+#pragma once
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+
+extern const uint32_t board_clock_hz;
+extern const unsigned board_uart_irq;
+
+/* 8N1, no flow control, an interrupt for received bytes. */
+void board_start_uart(void);
+/* The interrupt: passes each received byte to received(). */
+void board_uart_isr(void);
+/* Waits until the transmitter takes it. */
+void board_put(uint8_t byte);
+
+void received(uint8_t byte);

@@ -1,0 +1,217 @@
+#include "tile.h"
+#include "fixed.h"
+
+#define INPUT_BITS 8u
+#define ZERO_C_MK 273150
+#define LONGEST_SHIFT 20
+#define MULTIPLIERS_END 32768
+#define CODE_MAX ((1 << (CHIP_ADC_BITS - 1)) - 1)
+#define CODE_MIN (-CODE_MAX - 1)
+#define CELL_NONE 128u
+#define CELL_MOST 127
+/* After a shift by a byte. */
+#define ODD_BYTES 0x00ff00ffu
+
+_Static_assert(CHIP_COLUMNS % 16 == 0, "planes are whole groups of four words");
+_Static_assert(CHIP_ROWS * 255 < 65536, "sums of bytes fit in half a word");
+_Static_assert(CHIP_ADC_BITS >= 2, "the firmware's array has converters");
+_Static_assert(CELL_SIGMA < FIXED_ONE / 7, "no cell is ever empty, so cells tell what they were programmed to");
+
+static uint8_t cell_of(const tile *self, unsigned row, unsigned lane) {
+    return (uint8_t)(self->cells[row][lane / 4] >> (8 * (lane % 4)));
+}
+
+static void set_cell(tile *self, unsigned row, unsigned lane, uint8_t value) {
+    const unsigned shift = 8 * (lane % 4);
+    uint32_t *word = &self->cells[row][lane / 4];
+    *word = (*word & ~(0xffu << shift)) | ((uint32_t)value << shift);
+}
+
+/* The target of a pair: the bit of the level's magnitude, on the side of its sign. 128 + target, until prepared. */
+static uint8_t target_of(int8_t level, unsigned plane) {
+    const int magnitude = level < 0 ? -level : level;
+    if (((magnitude >> plane) & 1) == 0) return CELL_NONE;
+    return level < 0 ? CELL_NONE - 1 : CELL_NONE + 1;
+}
+
+void tile_program(tile *self, uint32_t seed, uint16_t rows, uint16_t columns, uint32_t age_seconds) {
+    if (!self->known) {
+        self->known = true;
+        self->seed = seed;
+        self->noise = seed_of(seed_of(seed, 2), 4) | 1u;
+        for (unsigned column = 0; column < CHIP_COLUMNS; column++) self->steps[column] = FIXED_ONE;
+    }
+    for (unsigned row = 0; row < CHIP_ROWS; row++) {
+        for (unsigned word = 0; word < TILE_LANES / 4; word++) self->cells[row][word] = 0x80808080u;
+    }
+    for (unsigned row = 0; row < rows; row++) {
+        for (unsigned column = 0; column < columns; column++) {
+            const int8_t level = (int8_t)self->written[row * columns + column];
+            for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
+                set_cell(self, row, plane * CHIP_COLUMNS + column, target_of(level, plane));
+            }
+        }
+    }
+    self->rows = rows;
+    self->columns = columns;
+    self->age_seconds = age_seconds;
+    self->prepared = false;
+}
+
+static int32_t at_least(int32_t value, int32_t least) { return value < least ? least : value; }
+
+/* g = target * max(0, 1 + sigma N) * (t / t0)^-nu, nu = max(0, N(mean, sigma_nu)), for t > t0 */
+static void prepare_cells(tile *self) {
+    const uint32_t seed = seed_of(self->seed, 1);
+    random_stream mismatch = {seed_of(seed, 1)};
+    random_stream pace = {seed_of(seed, 2)};
+    const uint32_t age = self->age_seconds == 0 ? 1 : self->age_seconds;
+    const int32_t octaves = at_least(fixed_log2(age) - CELL_LOG_START, 0);
+    for (unsigned row = 0; row < CHIP_ROWS; row++) {
+        for (unsigned lane = 0; lane < TILE_LANES; lane++) {
+            const int32_t fresh = at_least(FIXED_ONE + fixed_scaled(random_normal(&mismatch), CELL_SIGMA), 0);
+            const int32_t drawn = CELL_EXPONENT_MEAN + fixed_scaled(random_normal(&pace), CELL_EXPONENT_SIGMA);
+            const uint8_t cell = cell_of(self, row, lane);
+            if (cell == CELL_NONE) continue;
+            const int32_t kept = fixed_scaled(fresh, fixed_exp2_negative(fixed_scaled(octaves, at_least(drawn, 0))));
+            const int32_t rounded = (kept + 512) / 1024;
+            const int32_t conductance = rounded > CELL_MOST ? CELL_MOST : rounded;
+            const int32_t signed_one = cell < CELL_NONE ? -conductance : conductance;
+            set_cell(self, row, lane, (uint8_t)((int32_t)CELL_NONE + signed_one));
+        }
+    }
+}
+
+static int64_t multiplier_of(int32_t gain, uint32_t step, int shift) {
+    return fixed_divide((int64_t)gain * (1 << (shift + 3)) + step, 2 * (int64_t)step);
+}
+
+static void prepare_gains(tile *self, uint32_t seed, int32_t warmer_mc) {
+    random_stream normal = {seed_of(seed, 1)};
+    const int32_t common = FIXED_ONE + (int32_t)fixed_divide((int64_t)CONVERTER_GAIN_PER_K * warmer_mc, 256000);
+    int32_t *gains = self->addends; /* free until the offsets come */
+    int shift = LONGEST_SHIFT;
+    for (unsigned lane = 0; lane < TILE_LANES; lane++) {
+        const int32_t own = FIXED_ONE + fixed_scaled(random_normal(&normal), CONVERTER_GAIN_SIGMA);
+        gains[lane] = fixed_scaled(own, common);
+        const unsigned column = lane % CHIP_COLUMNS;
+        if (column >= self->columns) continue;
+        while (shift > 0 && multiplier_of(gains[lane], self->steps[column], shift) >= MULTIPLIERS_END) shift--;
+    }
+    for (unsigned lane = 0; lane < TILE_LANES; lane++) {
+        self->multipliers[lane] = (uint16_t)multiplier_of(gains[lane], self->steps[lane % CHIP_COLUMNS], shift);
+    }
+    self->shift = (uint8_t)shift;
+}
+
+static void prepare_offsets(tile *self, uint32_t seed, int32_t warmer_mc) {
+    random_stream fixed = {seed_of(seed, 2)};
+    random_stream moving = {seed_of(seed, 3)};
+    for (unsigned lane = 0; lane < TILE_LANES; lane++) {
+        const int32_t offset = fixed_scaled(fixed_scaled(random_normal(&fixed), CONVERTER_OFFSET_SIGMA), 256);
+        const int32_t perK = fixed_scaled(random_normal(&moving), CONVERTER_OFFSET_SIGMA_PER_K);
+        /* Half an LSB rounds to the nearest code. */
+        self->addends[lane] = 128 + offset + (int32_t)fixed_divide((int64_t)perK * warmer_mc, 256000);
+    }
+}
+
+void tile_prepare(tile *self, int32_t warmer_mc) {
+    if (self->prepared) return;
+    const uint32_t seed = seed_of(self->seed, 2);
+    const int32_t reference = ZERO_C_MK + CONVERTER_REFERENCE_MC;
+    prepare_cells(self);
+    prepare_gains(self, seed, warmer_mc);
+    prepare_offsets(self, seed, warmer_mc);
+    const int64_t hotness = fixed_divide((int64_t)(reference + warmer_mc) * FIXED_ONE, reference);
+    self->noise_scale = (int32_t)((CONVERTER_NOISE * (int64_t)fixed_square_root((uint32_t)(hotness * 4096))) >> 14);
+    self->prepared = true;
+}
+
+/* What is left of a word's bytes, added up with carries, without the odd ones are the even ones. */
+static void spread(uint32_t total, uint32_t odd, int32_t bias, int32_t *sums) {
+    const uint32_t even = total - (odd << 8);
+    sums[0] = (int32_t)(even & 0xffffu) - bias;
+    sums[1] = (int32_t)(odd & 0xffffu) - bias;
+    sums[2] = (int32_t)(even >> 16) - bias;
+    sums[3] = (int32_t)(odd >> 16) - bias;
+}
+
+/* Sixteen lanes, four words, of all active rows. Written out, because it is where the time goes. */
+static void add_words(const uint32_t *const *active, unsigned count, unsigned word, int32_t *sums) {
+    uint32_t total0 = 0, total1 = 0, total2 = 0, total3 = 0;
+    uint32_t odd0 = 0, odd1 = 0, odd2 = 0, odd3 = 0;
+    for (const uint32_t *const *const end = active + count; active < end; active++) {
+        const uint32_t *const cells = *active + word;
+        const uint32_t first = cells[0], second = cells[1], third = cells[2], fourth = cells[3];
+        total0 += first;
+        odd0 += (first >> 8) & ODD_BYTES;
+        total1 += second;
+        odd1 += (second >> 8) & ODD_BYTES;
+        total2 += third;
+        odd2 += (third >> 8) & ODD_BYTES;
+        total3 += fourth;
+        odd3 += (fourth >> 8) & ODD_BYTES;
+    }
+    const int32_t bias = (int32_t)(CELL_NONE * count);
+    spread(total0, odd0, bias, sums);
+    spread(total1, odd1, bias, sums + 4);
+    spread(total2, odd2, bias, sums + 8);
+    spread(total3, odd3, bias, sums + 12);
+}
+
+/* Adds up the rows whose code has this bit. Returns how many. */
+static unsigned add_rows(const tile *self, const uint8_t *vector, unsigned bit, int32_t *sums) {
+    const uint32_t *active[CHIP_ROWS];
+    unsigned count = 0;
+    for (unsigned row = 0; row < self->rows; row++) {
+        active[count] = self->cells[row];
+        count += (vector[row] >> bit) & 1u;
+    }
+    if (count == 0) return 0;
+    for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
+        const unsigned first = plane * CHIP_COLUMNS;
+        for (unsigned lane = first; lane < first + self->columns; lane += 16) {
+            add_words(active, count, lane / 4, sums + lane);
+        }
+    }
+    return count;
+}
+
+/* Adds code * 2^(bit + plane) of each lane to its column's total. */
+static uint32_t convert(tile *self, const int32_t *sums, unsigned bit, int32_t *totals) {
+    uint32_t noise = self->noise;
+    uint32_t saturated = 0;
+    for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
+        for (unsigned column = 0; column < self->columns; column++) {
+            /* xorshift32 (Marsaglia 2003); four of its bytes make a number that is close enough to normal */
+            noise ^= noise << 13;
+            noise ^= noise >> 17;
+            noise ^= noise << 5;
+            const uint32_t bytes = (noise & 255u) + ((noise >> 8) & 255u) + ((noise >> 16) & 255u) + (noise >> 24);
+            const unsigned lane = plane * CHIP_COLUMNS + column;
+            const int32_t signal = ((sums[lane] * (int32_t)self->multipliers[lane]) >> self->shift) + self->addends[lane];
+            int32_t code = (signal + ((((int32_t)bytes - 510) * self->noise_scale) >> 12)) >> 8;
+            if (code > CODE_MAX || code < CODE_MIN) {
+                code = code > CODE_MAX ? CODE_MAX : CODE_MIN;
+                saturated++;
+            }
+            totals[column] += code * (1 << (bit + plane));
+        }
+    }
+    self->noise = noise;
+    return saturated;
+}
+
+uint32_t tile_multiply(tile *self, const uint8_t *vector, int32_t *totals) {
+    int32_t sums[TILE_LANES] = {0};
+    uint32_t saturated = 0;
+    for (unsigned column = 0; column < self->columns; column++) totals[column] = 0;
+    for (unsigned bit = 0; bit < INPUT_BITS; bit++) {
+        if (add_rows(self, vector, bit, sums) == 0) {
+            if (CHIP_SKIPS_EMPTY_PLANES) continue;
+            for (unsigned lane = 0; lane < TILE_LANES; lane++) sums[lane] = 0;
+        }
+        saturated += convert(self, sums, bit, totals);
+    }
+    return saturated;
+}

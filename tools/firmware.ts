@@ -1,0 +1,59 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
+import { asset } from "../runtime/base/assets.ts";
+import { Failure } from "../runtime/base/failure.ts";
+
+/** The board that QEMU runs for a profile. Its memory decides which. */
+const boards: Readonly<Record<string, string>> = {
+  "sram-bitplane-128x64": "lm3s6965evb",
+  "sram-bitplane-64x64": "mps2-an386",
+};
+
+/** @throws Failure `profile/unknown` */
+export function boardOf({ name }: AcceleratorProfile): string {
+  const board = boards[name];
+  if (board) return board;
+  throw new Failure("profile/unknown", `the firmware models ${Object.keys(boards).join(" and ")}, not ${name}`);
+}
+
+const packages = {
+  cc: "gcc libc6-dev make",
+  clang: "clang libclang-rt-14-dev make",
+  "arm-none-eabi-gcc": "gcc-arm-none-eabi make",
+  "qemu-system-arm": "qemu-system-arm",
+} as const;
+export type Program = keyof typeof packages;
+
+/** What to install where one of these programs is missing; undefined if all are there. */
+export function missingPrograms(...programs: readonly Program[]): string | undefined {
+  const there = (name: string): boolean =>
+    (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, name)));
+  const missing = programs.filter((name) => !there(name)).map((name) => packages[name]);
+  return missing.length > 0 ? `apt-get install ${missing.join(" ")}` : undefined;
+}
+
+function compilerOf(target: string): Program {
+  if (target.endsWith(".elf")) return "arm-none-eabi-gcc";
+  return target === "fuzz" ? "clang" : "cc";
+}
+
+/**
+ * Makes a target of firmware-bridge/firmware/Makefile, unless it is up to date, and returns its path.
+ * @throws Failure `input/missing` where there is no compiler
+ */
+export function buildFirmware(target: string, options: readonly string[] = []): string {
+  const missing = missingPrograms(compilerOf(target));
+  if (missing) throw new Failure("input/missing", `no compiler for the firmware: ${missing}`);
+  const flavour = options.length > 0 ? options.join("-").replaceAll("=", "-") : "plain";
+  const folder = join(tmpdir(), `polaredge-firmware-${process.getuid?.() ?? 0}`, flavour);
+  const path = join(folder, target);
+  const source = fileURLToPath(asset("firmware-bridge/firmware/"));
+  execFileSync("make", ["-s", "-C", source, `BUILD=${folder}`, ...options, path], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return path;
+}
