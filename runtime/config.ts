@@ -17,6 +17,13 @@ export interface Config {
     readonly profile: string;
   };
   readonly store: { readonly path: string };
+  /** Null: whoever may write to the device's topics at the broker decides what it runs. */
+  readonly trust: {
+    /** The root.json that the device was given when it was enrolled. */
+    readonly root: string;
+    /** URL of the repository with metadata, manifests and files. */
+    readonly repository: string;
+  } | null;
   /** Null: the device runs what it has, and nobody tells it anything. */
   readonly broker: BrokerOptions | null;
   readonly accelerator: {
@@ -37,6 +44,7 @@ const text = z.string().check(z.minLength(1), z.maxLength(4096));
 const config: z.ZodMiniType<Config> = z.strictObject({
   device: z.strictObject({ id: deviceId, profile: text }),
   store: z.strictObject({ path: text }),
+  trust: z.nullable(z.strictObject({ root: text, repository: z.url({ protocol: /^https?$/ }) })),
   broker: z.nullable(
     z.strictObject({
       url: z.url({ protocol: /^(mqtts?|wss?)$/ }),

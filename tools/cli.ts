@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { asset } from "../runtime/base/assets.ts";
 import { formatNames } from "../runtime/model/stages.ts";
+import { wholeNumber } from "./arguments.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
+import { addFleet } from "./fleet/cli.ts";
 
 /** Each command loads its own code when it runs, so that `polaredge run` stays small. */
 const program = new Command("polaredge")
@@ -139,11 +141,7 @@ program
     process.exitCode = await demo(options);
   });
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("a whole number is expected");
-  return value;
-}
+addFleet(program);
 
 function benchHelp(): string {
   return `
