@@ -4,8 +4,8 @@ import { Failure, messageOf } from "./base/failure.ts";
 import { parseJson } from "./base/json.ts";
 import { type LogLevel, logLevels } from "./base/log.ts";
 import { describeIssues } from "./base/schema.ts";
+import type { BrokerOptions } from "./fleet/connection.ts";
 import { deviceId } from "./fleet/jobs.ts";
-import type { BrokerOptions } from "./fleet/mqtt.ts";
 import type { ServeOptions } from "./serve/server.ts";
 
 /** What is in /etc/polaredge.json. */
@@ -51,6 +51,8 @@ const config: z.ZodMiniType<Config> = z.strictObject({
       username: z.optional(text),
       password: z.optional(text),
       keepaliveSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
+      tls: z.optional(z.strictObject({ ca: z.optional(text), certificate: z.optional(text), key: z.optional(text) })),
+      homeAssistant: z.optional(z.boolean()),
     }),
   ),
   accelerator: z._default(z.nullable(z.strictObject({ address: text, profile: text })), null),

@@ -15,6 +15,7 @@ import { type Log, openLog } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { download } from "./fleet/download.ts";
 import { openFleet } from "./fleet/mqtt.ts";
+import { Outbox } from "./fleet/outbox.ts";
 import { smallFiles } from "./fleet/small-file.ts";
 import type { Fleet, Info } from "./fleet/topics.ts";
 import { Host } from "./health/host.ts";
@@ -47,7 +48,7 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
     profile,
     store,
     ...(await trustOf(config, store)),
-    connect: connector(config, log),
+    connect: connector(config, await Outbox.open(disk, config.store.path), log),
     fetch: (url, part, options) => download(url, part, { clock: systemClock, ...options }),
     preparer: workerPreparer(profile, leases),
     openEngine: engineOpener(profile, log),
@@ -106,9 +107,9 @@ function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentP
   } satisfies Omit<Info, "v" | "boot">;
 }
 
-function connector({ broker, device }: Config, log: Log): AgentParts["connect"] {
+function connector({ broker, device }: Config, outbox: Outbox, log: Log): AgentParts["connect"] {
   if (!broker) return () => alone;
-  return (listener) => openFleet({ device: device.id, broker, listener, clock: systemClock, log });
+  return (listener) => openFleet({ device: device.id, broker, listener, outbox, clock: systemClock, log });
 }
 
 /** For a device without a broker. */

@@ -120,6 +120,11 @@ export class Agent implements FleetListener, Servable {
     this.#reading = this.#reading.then(() => this.#readJob(payload)).catch((error: unknown) => this.#unexpected(error));
   }
 
+  takenOver(): void {
+    const message = "another client has connected with the id of this device";
+    this.#voice.announce({ level: "error", code: "fleet/taken-over", message });
+  }
+
   async command({ name }: Command): Promise<Reply> {
     if (name === "ping") return { ok: true, result: { ts: this.#parts.clock.now(), boot: this.#boot } };
     return this.#watch.recalibrate();

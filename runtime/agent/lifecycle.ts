@@ -114,8 +114,9 @@ function started(state: State): Step {
     case "ROLLING_BACK":
       return { state, effects: [{ do: "serve" }, { do: "work", what: "revert" }] };
     case "TRIAL":
-      if (phase.restarts >= TRIAL_RESTARTS)
-        return rollBack(state, phase, "job/trial", "it restarted too often on trial");
+      if (phase.restarts >= TRIAL_RESTARTS) {
+        return then([{ do: "serve" }], rollBack(state, phase, "job/trial", "it restarted too often on trial"));
+      }
       return { state: { ...state, phase: { ...phase, restarts: phase.restarts + 1 } }, effects: [{ do: "serve" }] };
     default: {
       const { work, restarts } = stages[phase.at];

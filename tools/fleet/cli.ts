@@ -1,11 +1,35 @@
 import type { Command } from "commander";
 import { decimal, wholeNumber } from "../arguments.ts";
+import type { CertificateOptions } from "./certificate.ts";
 import type { KeysOptions, ReleaseOptions, VerifyOptions } from "./commands.ts";
 
 /** Adds `polaredge fleet ...`. */
 export function addFleet(program: Command): void {
   const fleet = program.command("fleet").description("Sign releases and jobs for a fleet of devices.");
   addSigning(fleet);
+  addBroker(fleet);
+}
+
+function addBroker(fleet: Command): void {
+  fleet
+    .command("ca <name>")
+    .description("Issue a certificate: for the broker with --host (with its Mosquitto configuration), else a client.")
+    .requiredOption("--folder <folder>", "of the certificate authority; made when there is none")
+    .option("--host <names>", "by which clients reach the broker, with commas")
+    .option("--port <number>", "of the broker", wholeNumber, 8883)
+    .addHelpText(
+      "after",
+      `
+The name is the user of the broker's ACL: a device id, fleet, or homeassistant.
+
+Examples:
+  polaredge fleet ca broker --folder ca --host broker.example.org
+  polaredge fleet ca pi-1 --folder ca`,
+    )
+    .action(async (name: string, options: CertificateOptions) => {
+      const { certificate } = await import("./certificate.ts");
+      console.log(await certificate(name, options));
+    });
 }
 
 function addSigning(fleet: Command): void {
