@@ -15,6 +15,8 @@ export interface Config {
     readonly id: string;
     /** A profile that ships with the product, by name, or a path to a JSON file. */
     readonly profile: string;
+    /** By which operators select it. */
+    readonly tags?: readonly string[] | undefined;
   };
   readonly store: { readonly path: string };
   /** Null: whoever may write to the device's topics at the broker decides what it runs. */
@@ -41,20 +43,21 @@ export interface Config {
 
 const text = z.string().check(z.minLength(1), z.maxLength(4096));
 
+/** How to reach a broker, of devices and operators. */
+export const brokerOptions: z.ZodMiniType<BrokerOptions> = z.strictObject({
+  url: z.url({ protocol: /^(mqtts?|wss?)$/ }),
+  username: z.optional(text),
+  password: z.optional(text),
+  keepaliveSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
+  tls: z.optional(z.strictObject({ ca: z.optional(text), certificate: z.optional(text), key: z.optional(text) })),
+  homeAssistant: z.optional(z.boolean()),
+});
+
 const config: z.ZodMiniType<Config> = z.strictObject({
-  device: z.strictObject({ id: deviceId, profile: text }),
+  device: z.strictObject({ id: deviceId, profile: text, tags: z.optional(z.array(deviceId)) }),
   store: z.strictObject({ path: text }),
   trust: z.nullable(z.strictObject({ root: text, repository: z.url({ protocol: /^https?$/ }) })),
-  broker: z.nullable(
-    z.strictObject({
-      url: z.url({ protocol: /^(mqtts?|wss?)$/ }),
-      username: z.optional(text),
-      password: z.optional(text),
-      keepaliveSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
-      tls: z.optional(z.strictObject({ ca: z.optional(text), certificate: z.optional(text), key: z.optional(text) })),
-      homeAssistant: z.optional(z.boolean()),
-    }),
-  ),
+  broker: z.nullable(brokerOptions),
   accelerator: z._default(z.nullable(z.strictObject({ address: text, profile: text })), null),
   serve: z._default(
     z.nullable(

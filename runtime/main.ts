@@ -104,6 +104,7 @@ function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentP
     node: process.version,
     profile: profile.name,
     accelerator: accelerator?.profile ?? null,
+    tags: device.tags,
   } satisfies Omit<Info, "v" | "boot">;
 }
 

@@ -25,7 +25,9 @@ Examples:
   polaredge inspect model.tflite
   polaredge run --config /etc/polaredge.json`,
   )
-  .exitOverride();
+  .exitOverride()
+  // What comes after a command is its own: `fleet release --version 1.4.0`.
+  .enablePositionalOptions();
 
 program
   .command("run")
@@ -35,6 +37,17 @@ program
   .action(async ({ config }: { config: string }) => {
     const { run } = await import("./run.ts");
     process.exitCode = await run({ config });
+  });
+
+program
+  .command("doctor")
+  .description("Check what a device needs: clock, disk, temperature, accelerator, trust, broker and its ACL.")
+  .requiredOption("--config <file>", "configuration of this device (JSON)")
+  .option("--json", "print as JSON")
+  .addHelpText("after", "\nExample:\n  polaredge doctor --config /etc/polaredge.json")
+  .action(async (options: { config: string; json?: boolean }) => {
+    const { doctor } = await import("./doctor.ts");
+    if (!(await doctor(options))) process.exitCode = EXIT.failed;
   });
 
 program

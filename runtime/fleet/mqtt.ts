@@ -1,4 +1,4 @@
-import { connect, type IConnackPacket, type IPublishPacket, type MqttClient } from "mqtt";
+import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from "mqtt";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/failure.ts";
 import type { Log } from "../base/log.ts";
@@ -24,9 +24,11 @@ export interface MqttParts {
   readonly broker: BrokerOptions;
   readonly listener: FleetListener;
   /** Events wait here until the broker has them. */
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, "waiting" | "add" | "remove">;
   readonly clock: Clock;
   readonly log: Log;
+  /** MQTT.js, or something in front of it. */
+  readonly connect?: (url: string, options: IClientOptions) => MqttClient;
   /** In [0, 1): spreads the reconnects of a fleet. */
   readonly random?: () => number;
 }
@@ -137,8 +139,8 @@ class MqttFleet implements Fleet {
   /** One connection, from the attempt to its end. */
   #session(): Promise<{ welcome: boolean; reason: string; code?: number | undefined }> {
     return new Promise((resolve) => {
-      const { broker, device } = this.#parts;
-      const client = connect(broker.url, deviceConnection(device, broker, this.#version));
+      const { broker, device, connect: open = connect } = this.#parts;
+      const client = open(broker.url, deviceConnection(device, broker, this.#version));
       let welcome = false;
       let code: number | undefined;
       let reason = "closed by the broker";

@@ -10,6 +10,8 @@ export interface Info {
   readonly node: string;
   readonly profile: string;
   readonly accelerator: string | null;
+  /** By which operators select devices. */
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** Something that happened once. `n` counts up within a boot, so that gaps show. */

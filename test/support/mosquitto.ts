@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { appendFile, mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -44,6 +44,21 @@ export class Mosquitto {
     return broker;
   }
 
+  /** Without TLS and ACL, for load. */
+  static async startOpen(): Promise<Mosquitto> {
+    const folder = await mkdtemp(join(tmpdir(), "polaredge-mosquitto-"));
+    const broker = new Mosquitto(folder, await freePort());
+    const settings = ["allow_anonymous true", "set_tcp_nodelay true", "persistence true", "max_queued_messages 100000"];
+    const paths = [`persistence_location ${folder}/`, `listener ${broker.port} 127.0.0.1`, "user root"];
+    await writeFile(join(folder, "mosquitto.conf"), [...settings, ...paths, ""].join("\n"));
+    await broker.begin();
+    return broker;
+  }
+
+  get openUrl(): string {
+    return `mqtt://127.0.0.1:${this.port}`;
+  }
+
   get url(): string {
     return `mqtts://127.0.0.1:${this.port}`;
   }
@@ -59,7 +74,7 @@ export class Mosquitto {
 
   async begin(): Promise<void> {
     this.#log = "";
-    const config = ["-v", "-c", join(this.folder, "mosquitto.conf")];
+    const config = ["-c", join(this.folder, "mosquitto.conf")];
     this.#process = spawn("mosquitto", config, { stdio: ["ignore", "ignore", "pipe"], env });
     this.#process.stderr?.on("data", (data) => {
       this.#log += data;

@@ -2,12 +2,14 @@ import type { Command } from "commander";
 import { decimal, wholeNumber } from "../arguments.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import type { KeysOptions, ReleaseOptions, VerifyOptions } from "./commands.ts";
+import { addOperations } from "./operations-cli.ts";
 
 /** Adds `polaredge fleet ...`. */
 export function addFleet(program: Command): void {
-  const fleet = program.command("fleet").description("Sign releases and jobs for a fleet of devices.");
+  const fleet = program.command("fleet").description("Run a fleet: sign releases, roll them out, watch the devices.");
   addSigning(fleet);
   addBroker(fleet);
+  addOperations(fleet);
 }
 
 function addBroker(fleet: Command): void {

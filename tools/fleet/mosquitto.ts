@@ -39,6 +39,7 @@ pattern write homeassistant/device/%u/config
 
 user ${FLEET_USER}
 topic readwrite polaredge/v1/#
+topic readwrite polaredge/fleet/#
 
 user ${HOME_ASSISTANT_USER}
 topic read homeassistant/#

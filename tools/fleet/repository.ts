@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { Failure } from "../../runtime/base/failure.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import { type Files, replace } from "../../runtime/store/files.ts";
-import { seal } from "../../runtime/trust/envelope.ts";
+import { type Signers, seal } from "../../runtime/trust/envelope.ts";
 import { type Manifest, manifestPath, parseManifest } from "../../runtime/trust/manifest.ts";
 import type { TargetRef } from "../../runtime/trust/trust.ts";
 import { Keyring } from "./keyring.ts";
@@ -97,6 +97,21 @@ export class Repository {
       sha256: hashes.sha256,
       bytes: length,
     }));
+  }
+
+  /** @throws Failure input/missing, trust/malformed */
+  async manifest(target: string): Promise<Manifest> {
+    const file = this.#current.releases.targets[target];
+    const data = file && (await this.#read(`targets/${target.replace("/", `/${file.hashes.sha256}.`)}`));
+    if (data === undefined) throw new Failure("input/missing", `${target}: there is no such release`);
+    return parseManifest(target, Buffer.from(data));
+  }
+
+  /** Whose assignments devices take. */
+  get signers(): Signers {
+    const { keyids, threshold } = keysOf(this.#current, "assignments");
+    const keys = this.#current.targets.delegations?.keys ?? {};
+    return { keys: new Map(keyids.map((id) => [id, keys[id].keyval.public])), threshold };
   }
 
   /** Publishes a release. @throws Failure trust/malformed, trust/signature, input/malformed */
