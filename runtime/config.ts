@@ -4,8 +4,8 @@ import { Failure, messageOf } from "./base/failure.ts";
 import { parseJson } from "./base/json.ts";
 import { type LogLevel, logLevels } from "./base/log.ts";
 import { describeIssues } from "./base/schema.ts";
+import type { BrokerOptions } from "./fleet/connection.ts";
 import { deviceId } from "./fleet/jobs.ts";
-import type { BrokerOptions } from "./fleet/mqtt.ts";
 import type { ServeOptions } from "./serve/server.ts";
 
 /** What is in /etc/polaredge.json. */
@@ -15,8 +15,17 @@ export interface Config {
     readonly id: string;
     /** A profile that ships with the product, by name, or a path to a JSON file. */
     readonly profile: string;
+    /** By which operators select it. */
+    readonly tags?: readonly string[] | undefined;
   };
   readonly store: { readonly path: string };
+  /** Null: whoever may write to the device's topics at the broker decides what it runs. */
+  readonly trust: {
+    /** The root.json that the device was given when it was enrolled. */
+    readonly root: string;
+    /** URL of the repository with metadata, manifests and files. */
+    readonly repository: string;
+  } | null;
   /** Null: the device runs what it has, and nobody tells it anything. */
   readonly broker: BrokerOptions | null;
   readonly accelerator: {
@@ -34,17 +43,21 @@ export interface Config {
 
 const text = z.string().check(z.minLength(1), z.maxLength(4096));
 
+/** How to reach a broker, of devices and operators. */
+export const brokerOptions: z.ZodMiniType<BrokerOptions> = z.strictObject({
+  url: z.url({ protocol: /^(mqtts?|wss?)$/ }),
+  username: z.optional(text),
+  password: z.optional(text),
+  keepaliveSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
+  tls: z.optional(z.strictObject({ ca: z.optional(text), certificate: z.optional(text), key: z.optional(text) })),
+  homeAssistant: z.optional(z.boolean()),
+});
+
 const config: z.ZodMiniType<Config> = z.strictObject({
-  device: z.strictObject({ id: deviceId, profile: text }),
+  device: z.strictObject({ id: deviceId, profile: text, tags: z.optional(z.array(deviceId)) }),
   store: z.strictObject({ path: text }),
-  broker: z.nullable(
-    z.strictObject({
-      url: z.url({ protocol: /^(mqtts?|wss?)$/ }),
-      username: z.optional(text),
-      password: z.optional(text),
-      keepaliveSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
-    }),
-  ),
+  trust: z.nullable(z.strictObject({ root: text, repository: z.url({ protocol: /^https?$/ }) })),
+  broker: z.nullable(brokerOptions),
   accelerator: z._default(z.nullable(z.strictObject({ address: text, profile: text })), null),
   serve: z._default(
     z.nullable(

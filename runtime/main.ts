@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import type { DeviceProfile } from "../device-profiles/device.ts";
 import { loadAcceleratorProfile, loadProfile } from "../device-profiles/profiles.ts";
 import { isPresent, openAccelerator } from "../firmware-bridge/open.ts";
@@ -9,10 +10,13 @@ import type { AgentParts, OpenEngine } from "./agent/ports.ts";
 import { workerPreparer } from "./agent/preparer.ts";
 import { asset } from "./base/assets.ts";
 import { systemClock } from "./base/clock.ts";
+import { Failure, messageOf } from "./base/failure.ts";
 import { type Log, openLog } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { download } from "./fleet/download.ts";
 import { openFleet } from "./fleet/mqtt.ts";
+import { Outbox } from "./fleet/outbox.ts";
+import { smallFiles } from "./fleet/small-file.ts";
 import type { Fleet, Info } from "./fleet/topics.ts";
 import { Host } from "./health/host.ts";
 import { openPlan } from "./plan/open.ts";
@@ -38,11 +42,13 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
   const profile = await loadProfile(config.device.profile);
   const link = config.accelerator ? await standingLink(config.accelerator, log, open) : undefined;
   const leases = new Leases(link);
+  const store = await Store.open(disk, config.store.path);
   const parts: AgentParts = {
     info: infoOf(config, profile),
     profile,
-    store: await Store.open(disk, config.store.path),
-    connect: connector(config, log),
+    store,
+    ...(await trustOf(config, store)),
+    connect: connector(config, await Outbox.open(disk, config.store.path), log),
     fetch: (url, part, options) => download(url, part, { clock: systemClock, ...options }),
     preparer: workerPreparer(profile, leases),
     openEngine: engineOpener(profile, log),
@@ -76,6 +82,20 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
   }
 }
 
+/** Loaded where it is asked for only: a device without trust has no use for it. */
+async function trustOf({ trust }: Config, store: Store): Promise<Pick<AgentParts, "trust" | "blobUrl">> {
+  if (!trust) return { trust: undefined, blobUrl: (sha256) => sha256 };
+  const { Trust } = await import("./trust/trust.ts");
+  const root = await readFile(trust.root, "utf8").catch((error: unknown) => {
+    throw new Failure("config/invalid", `trust.root: ${messageOf(error)}`, { path: trust.root }, error);
+  });
+  const fetch = smallFiles(trust.repository);
+  return {
+    trust: await Trust.start({ root, fetch, file: store.trust, blobs: store.blobs, clock: systemClock }),
+    blobUrl: (sha256) => new URL(`blobs/${sha256}`, `${trust.repository.replace(/\/$/, "")}/`).href,
+  };
+}
+
 function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentParts["info"] {
   const { version } = JSON.parse(readFileSync(asset("package.json"), "utf8")) as { version: string };
   return {
@@ -84,12 +104,13 @@ function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentP
     node: process.version,
     profile: profile.name,
     accelerator: accelerator?.profile ?? null,
+    tags: device.tags,
   } satisfies Omit<Info, "v" | "boot">;
 }
 
-function connector({ broker, device }: Config, log: Log): AgentParts["connect"] {
+function connector({ broker, device }: Config, outbox: Outbox, log: Log): AgentParts["connect"] {
   if (!broker) return () => alone;
-  return (listener) => openFleet({ device: device.id, broker, listener, clock: systemClock, log });
+  return (listener) => openFleet({ device: device.id, broker, listener, outbox, clock: systemClock, log });
 }
 
 /** For a device without a broker. */

@@ -9,6 +9,7 @@ const test = suite("config");
 const least = {
   device: { id: "pi-1", profile: "raspberry-pi-4" },
   store: { path: "/var/lib/polaredge" },
+  trust: null,
   broker: { url: "mqtts://broker:8883", username: "pi-1", password: "hunter2" },
 };
 

@@ -10,6 +10,7 @@ import { systemClock } from "../runtime/base/clock.ts";
 import { silentLog } from "../runtime/base/log.ts";
 import { download } from "../runtime/fleet/download.ts";
 import { openFleet } from "../runtime/fleet/mqtt.ts";
+import { Outbox } from "../runtime/fleet/outbox.ts";
 import type { Report } from "../runtime/fleet/topics.ts";
 import { disk } from "../runtime/store/disk.ts";
 import { Store } from "../runtime/store/store.ts";
@@ -48,10 +49,12 @@ test.after(async () => {
 
 async function start(): Promise<Agent> {
   const clock = systemClock;
+  const outbox = await Outbox.open(disk, folder);
   return Agent.start({
     ...(await world.parts()),
     store: await Store.open(disk, folder),
-    connect: (listener) => openFleet({ device: "pi-1", broker: { url: broker.url }, listener, clock, log: silentLog }),
+    connect: (listener) =>
+      openFleet({ device: "pi-1", broker: { url: broker.url }, listener, outbox, clock, log: silentLog }),
     fetch: (url, part, options) => download(url, part, { clock, firstPauseMs: 1, ...options }),
     clock,
   });
@@ -86,6 +89,7 @@ test("a good update, another one, and one that is rolled back", async () => {
   const bad = await deploy({ version: "3", shift: 1 }, 3);
   assert.equal([bad?.state, bad?.code, bad?.active?.version], ["ROLLED_BACK", "job/trial", "2"]);
   assert.equal([...(await agent.infer(Float32Array.of(1)))], [0, 1, 0]);
+  await until("the events", () => broker.texts("event").length === 3);
   const codes = broker.texts("event").map((text) => JSON.parse(text).code);
   assert.equal(codes, ["job/committed", "job/committed", "job/trial"]);
 });

@@ -172,7 +172,7 @@ const stories: readonly {
     name: "a trial that restarts the device too often goes back",
     from: v1,
     events: [job(1, "2"), ...toTrial("d2"), started, started, started],
-    path: `${story(v1, job(1, "2"), ...toTrial("d2")).path}, TRIAL + serve, TRIAL + serve, ROLLING_BACK + revert`,
+    path: `${story(v1, job(1, "2"), ...toTrial("d2")).path}, TRIAL + serve, TRIAL + serve, ROLLING_BACK + serve + revert`,
     serves: "1",
   },
 ];

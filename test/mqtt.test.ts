@@ -3,9 +3,11 @@ import * as assert from "uvu/assert";
 import { systemClock } from "../runtime/base/clock.ts";
 import { silentLog } from "../runtime/base/log.ts";
 import { openFleet } from "../runtime/fleet/mqtt.ts";
+import { Outbox } from "../runtime/fleet/outbox.ts";
 import type { Command, Fleet, FleetEvent, FleetListener, Report } from "../runtime/fleet/topics.ts";
 import { Broker } from "./support/broker.ts";
 import { Broker5 } from "./support/broker-5.ts";
+import { MemoryDisk } from "./support/memory-disk.ts";
 import { until } from "./support/until.ts";
 
 const test = suite("mqtt");
@@ -14,6 +16,7 @@ const event = (n: number): FleetEvent => ({ n, ts: 0, boot: "b", level: "info", 
 
 class Listener implements FleetListener {
   connections = 0;
+  taken = 0;
   readonly jobs: string[] = [];
   readonly commands: Command[] = [];
   connected(): void {
@@ -21,6 +24,9 @@ class Listener implements FleetListener {
   }
   desired(payload: Uint8Array): void {
     this.jobs.push(new TextDecoder().decode(payload));
+  }
+  takenOver(): void {
+    this.taken++;
   }
   async command(command: Command): Promise<{ ok: true; result: Record<string, unknown> }> {
     this.commands.push(command);
@@ -39,6 +45,7 @@ test.before.each(async () => {
     device: "pi-1",
     broker: { url: broker.url },
     listener,
+    outbox: await Outbox.open(new MemoryDisk(), "/"),
     clock: systemClock,
     log: silentLog,
     random: () => 0,
@@ -72,8 +79,13 @@ test("after an outage it comes back, subscribed, with the events of the time bet
   await fleet.publish("job/reported", idle);
   await broker.listen(port);
   await until("the next connection", () => listener.connections === 2);
-  await until("the events", () => broker.texts("event").length === 64);
-  assert.is(JSON.parse(broker.texts("event")[0] ?? "").n, 37);
+  await until("the events", () => broker.texts("event").length === 100);
+  assert.equal(
+    broker.texts("event").map((text) => JSON.parse(text)),
+    Array.from({ length: 100 }, (_, i) => ({ ...event(i + 1), hist: true })),
+  );
+  await fleet.publish("event", event(101));
+  assert.equal(JSON.parse(broker.texts("event").at(-1) ?? ""), event(101));
   await broker.say("job/desired", "{}");
   await until("a job", () => listener.jobs.length === 1);
   assert.equal(broker.texts("job/reported"), []);
@@ -124,6 +136,7 @@ test("with MQTT 5 the will waits, the broker's limit holds and answers carry the
     device: "pi-5",
     broker: { url: await five.listen(), username: "pi-5", password: "secret" },
     listener: heard,
+    outbox: await Outbox.open(new MemoryDisk(), "/"),
     clock: systemClock,
     log: silentLog,
   });
@@ -140,6 +153,23 @@ test("with MQTT 5 the will waits, the broker's limit holds and answers carry the
   await modern.publish("job/reported", idle);
   assert.is(five.published.filter(({ topic }) => topic.endsWith("job/reported")).length, 1);
   await modern.close();
+  await five.stop();
+});
+
+test("who is thrown out because another has come with his id says so, and does not fight", async () => {
+  const five = new Broker5(2000);
+  const heard = new Listener();
+  const url = await five.listen();
+  const outbox = await Outbox.open(new MemoryDisk(), "/");
+  const parts = { device: "pi-5", broker: { url }, listener: heard, outbox, clock: systemClock, log: silentLog };
+  const device = openFleet({ ...parts, random: () => 0 });
+  await until("the connection", () => heard.connections === 1);
+  assert.equal([five.connect?.clean, five.connect?.properties?.sessionExpiryInterval], [false, 600]);
+  five.throwOut(142);
+  await until("notice", () => heard.taken === 1);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.is(five.connections, 1);
+  await device.close();
   await five.stop();
 });
 

@@ -75,7 +75,7 @@ for (const { name, files, root } of disks) {
   });
 
   test(`${name}: the state comes back, and its sequence rises`, async () => {
-    const state = new StateFile(files(), root);
+    const state = new StateFile(files(), root, "state");
     await state.load();
     for (const at of ["DOWNLOADING", "VERIFIED", "IDLE"]) await state.save({ at });
     assert.equal([await state.load(), state.sequence], [{ at: "IDLE" }, 3]);
@@ -105,12 +105,12 @@ test("nothing derived is collected while a record that is in use can't be read",
 
 test("one damaged state file costs one step, two leave a new device", async () => {
   const files = new MemoryDisk();
-  const state = new StateFile(files, "/");
+  const state = new StateFile(files, "/", "state");
   for (const step of [1, 2, 3]) await state.save({ step });
   files.corrupt("state.b.json");
-  assert.equal(await new StateFile(files, "/").load(), { step: 2 });
+  assert.equal(await new StateFile(files, "/", "state").load(), { step: 2 });
   files.corrupt("state.a.json");
-  assert.is(await new StateFile(files, "/").load(), undefined);
+  assert.is(await new StateFile(files, "/", "state").load(), undefined);
 });
 
 test("a full disk is refused before anything is fetched", async () => {

@@ -17,6 +17,7 @@ const layers = [
   "runtime/polarize",
   "firmware-bridge",
   "runtime/store",
+  "runtime/trust",
   "runtime/health",
   "runtime/fleet",
   "runtime/serve",

@@ -19,7 +19,7 @@ test("what describes a state is retained, what happens is not", () => {
   const retained = Object.entries(topics)
     .filter(([, { retain }]) => retain)
     .map(([name]) => name);
-  assert.equal(retained, ["online", "info", "state", "job/reported", "job/desired"]);
+  assert.equal(retained, ["online", "info", "state", "job/reported", "job/update", "job/desired"]);
 });
 
 test("online is a bare word", () => {
@@ -125,17 +125,17 @@ test("property: whatever comes as a job, it is judged and never thrown", () => {
     damaged.map(({ key, value }) => payload({ ...good, [key]: value })),
   );
   fc.assert(
-    fc.property(payloads, (data) => {
-      const { kind } = readJob(data, "pi-1", { seq: 4, hash: "x" }, 0);
-      assert.ok(["job", "refused", "withdrawn"].includes(kind));
+    fc.property(payloads, fc.constantFrom("signed" as const, "unsigned" as const), (data, form) => {
+      const { kind } = readJob(data, "y", { device: "pi-1", seen: { seq: 4, hash: "x" }, nowMs: 0, form });
+      assert.ok(["job", "refused"].includes(kind));
     }),
   );
 });
 
 test("a job gets the defaults it leaves out", () => {
   const { accept, trial, ...rest } = fakeRelease({ version: "1" }).job(1);
-  const reading = readJob(payload(rest), "pi-1", undefined, 0);
-  assert.ok(reading.kind === "job" && reading.job.action === "install");
+  const reading = readJob(payload(rest), "y", { device: "pi-1", seen: undefined, nowMs: 0, form: "unsigned" });
+  assert.ok(reading.kind === "job" && "trial" in reading.job);
   assert.equal(
     [reading.job.accept, reading.job.trial],
     [{ minAgreementPct: 90 }, { passes: 3, seconds: 30, minInferences: 0 }],

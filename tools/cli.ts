@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { asset } from "../runtime/base/assets.ts";
 import { formatNames } from "../runtime/model/stages.ts";
+import { wholeNumber } from "./arguments.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
+import { addFleet } from "./fleet/cli.ts";
 
 /** Each command loads its own code when it runs, so that `polaredge run` stays small. */
 const program = new Command("polaredge")
@@ -23,7 +25,9 @@ Examples:
   polaredge inspect model.tflite
   polaredge run --config /etc/polaredge.json`,
   )
-  .exitOverride();
+  .exitOverride()
+  // What comes after a command is its own: `fleet release --version 1.4.0`.
+  .enablePositionalOptions();
 
 program
   .command("run")
@@ -33,6 +37,17 @@ program
   .action(async ({ config }: { config: string }) => {
     const { run } = await import("./run.ts");
     process.exitCode = await run({ config });
+  });
+
+program
+  .command("doctor")
+  .description("Check what a device needs: clock, disk, temperature, accelerator, trust, broker and its ACL.")
+  .requiredOption("--config <file>", "configuration of this device (JSON)")
+  .option("--json", "print as JSON")
+  .addHelpText("after", "\nExample:\n  polaredge doctor --config /etc/polaredge.json")
+  .action(async (options: { config: string; json?: boolean }) => {
+    const { doctor } = await import("./doctor.ts");
+    if (!(await doctor(options))) process.exitCode = EXIT.failed;
   });
 
 program
@@ -147,11 +162,7 @@ program
     process.exitCode = await demo(options);
   });
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("a whole number is expected");
-  return value;
-}
+addFleet(program);
 
 function benchHelp(): string {
   return `

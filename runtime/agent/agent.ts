@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
-import { readJob } from "../fleet/jobs.ts";
 import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
 import type { Servable, ServedModel } from "../serve/servable.ts";
 import * as effects from "./effects.ts";
 import { type Effect, type Event, step, type Work, type Working } from "./lifecycle.ts";
+import { readOrder } from "./orders.ts";
 import type { AgentParts } from "./ports.ts";
 import { Reservoir } from "./reservoir.ts";
 import { Serving } from "./serving.ts";
-import { type Goal, newDevice, type State, servedBy } from "./state.ts";
+import { inUse, newDevice, type State, servedBy } from "./state.ts";
 import { Vitals } from "./vitals.ts";
 import { Voice } from "./voice.ts";
 import { Watch } from "./watch.ts";
@@ -24,10 +24,7 @@ const limits: Readonly<Record<Exclude<Work, "prepare">, number>> = {
   revert: 300,
 };
 
-interface Done {
-  readonly derived?: string;
-  readonly baselinePct?: number | undefined;
-}
+type Done = Omit<Extract<Event, { type: "done" }>, "type" | "at">;
 
 /**
  * The loop around `step`: events come one by one; the new state is saved, then its effects are done, and what comes of
@@ -48,6 +45,9 @@ export class Agent implements FleetListener, Servable {
   #saved = true;
   #calibratedMs: number | undefined;
   #telling: Promise<void> = Promise.resolve();
+  #reading: Promise<void> = Promise.resolve();
+  /** A job that could not be taken on for a reason that may pass: the disk, the repository. */
+  #unread: Uint8Array | undefined;
   #turn: Promise<void> = Promise.resolve();
 
   private constructor(parts: AgentParts, state: State) {
@@ -115,8 +115,14 @@ export class Agent implements FleetListener, Servable {
     this.#publishHealth();
   }
 
+  /** Jobs are read one after another, beside what happens: that may have to ask the network. */
   desired(payload: Uint8Array): void {
-    this.#turn = this.#turn.then(() => this.#takeJob(payload)).catch((error: unknown) => this.#unexpected(error));
+    this.#reading = this.#reading.then(() => this.#readJob(payload)).catch((error: unknown) => this.#unexpected(error));
+  }
+
+  takenOver(): void {
+    const message = "another client has connected with the id of this device";
+    this.#voice.announce({ level: "error", code: "fleet/taken-over", message });
   }
 
   async command({ name }: Command): Promise<Reply> {
@@ -124,19 +130,21 @@ export class Agent implements FleetListener, Servable {
     return this.#watch.recalibrate();
   }
 
-  async #takeJob(payload: Uint8Array): Promise<void> {
-    const { clock, info, leases } = this.#parts;
-    const reading = readJob(payload, info.device, this.#state.seen, clock.now());
+  async #readJob(payload: Uint8Array): Promise<void> {
+    const reading = await readOrder(this.#parts, payload, this.#state);
+    this.#unread = undefined;
     switch (reading.kind) {
       case "repeated":
         return;
       case "withdrawn":
-        return this.#take({ type: "withdrawn" });
+        return this.post({ type: "withdrawn" });
       case "refused":
-        return this.#take({ type: "refused", ...reading });
+        if (reading.code === "trust/unreachable") this.#unread = payload;
+        return this.post({ type: "refused", ...reading });
       case "job": {
-        const unit = leases.present ? "accelerator" : "digital";
-        return this.#take({ type: "job", job: reading.job, hash: reading.hash, unit });
+        const unit = this.#parts.leases.present ? "accelerator" : "digital";
+        await this.post({ type: "job", job: reading.job, hash: reading.hash, unit });
+        if (this.#state.seen?.hash !== reading.hash && !this.#saved) this.#unread = payload;
       }
     }
   }
@@ -186,22 +194,24 @@ export class Agent implements FleetListener, Servable {
   #work(what: Work): void {
     const { phase } = this.#state;
     if (phase.at === "IDLE" || phase.at === "TRIAL") return;
-    const { at, goal } = phase;
+    const { at } = phase;
     const seconds = what === "prepare" ? this.#parts.profile.calibration.maxSeconds : limits[what];
     const report = (progress: Progress): void => this.#voice.progress(this.#state, progress);
     this.#worksite.begin(
       seconds,
-      (signal) => this.#perform(what, { parts: this.#parts, goal, signal, report }),
+      (signal) => this.#perform(what, { parts: this.#parts, signal, report }),
       (result) => void this.post(outcomeOf(at, result)),
     );
   }
 
-  async #perform(what: Work, work: effects.Work): Promise<Done> {
+  async #perform(what: Work, site: effects.Site): Promise<Done> {
     const { phase } = this.#state;
+    if (phase.at === "IDLE") return {};
+    if (phase.at === "ACCEPTED") return effects.admit(site, phase.goal, this.#state);
     const { derived = "", baselinePct } = "derived" in phase ? phase : {};
+    const work: effects.Work = { ...site, goal: phase.goal };
     switch (what) {
       case "admit":
-        await effects.admit(work);
         return {};
       case "download":
         await effects.downloadAll(work);
@@ -252,16 +262,8 @@ export class Agent implements FleetListener, Servable {
   }
 
   async #collect(): Promise<void> {
-    const { active, previous, phase } = this.#state;
-    const goal: readonly Goal[] = phase.at === "IDLE" ? [] : [phase.goal];
-    const releases = [active, previous, ...goal.map(({ release }) => release)].filter((model) => model !== undefined);
-    const derived = [active?.derived, previous?.derived, "derived" in phase ? phase.derived : undefined];
-    const blobs = releases.flatMap(({ model, calibration, probes }) => [model, calibration, probes]);
     await this.#parts.store
-      .collect({
-        blobs: new Set(blobs.map(({ sha256 }) => sha256)),
-        derived: new Set(derived.filter((name) => name !== undefined)),
-      })
+      .collect(inUse(this.#state))
       .catch((error: unknown) => this.#parts.log.warn("not tidied up", { error }));
   }
 
@@ -284,6 +286,7 @@ export class Agent implements FleetListener, Servable {
       await clock.sleep(healthSeconds * 1000, signal).catch(() => undefined);
       if (signal.aborted) return;
       this.serving.meter.turn();
+      if (this.#unread) this.desired(this.#unread);
       this.#publishHealth();
     }
   }

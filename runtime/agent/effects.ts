@@ -6,21 +6,58 @@ import { canonical, sha256 } from "../store/digest.ts";
 import type { Recipe } from "../store/store.ts";
 import { decodeNpy } from "../tensor/npy.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { assertFits } from "../trust/manifest.ts";
+import type { Seen, TargetRef } from "../trust/trust.ts";
 import type { AgentParts } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Loaded, Serving } from "./serving.ts";
-import type { Deployed, Goal, Release, Unit } from "./state.ts";
+import type { Deployed, Found, Goal, Intent, Release, State, Unit } from "./state.ts";
 
 /** What an effect works with. Each one can be done again after a power cut, at no harm. */
-export interface Work {
-  readonly parts: AgentParts;
+export interface Work extends Site {
   readonly goal: Goal;
+}
+
+export interface Site {
+  readonly parts: AgentParts;
   readonly signal: AbortSignal;
   readonly report: (progress: Progress) => void;
 }
 
-/** Space for the whole job: what is still to fetch, and the prepared model, which is never bigger than the float one. */
-export async function admit({ parts: { store }, goal: { release } }: Work): Promise<void> {
+/** What is to be installed: from the job itself, or from a signed release that is for this device and not too old. */
+export async function admit({ parts, signal }: Site, intent: Intent, state: State): Promise<Admission> {
+  const admission = intent.target ? await lookUp({ parts, signal }, intent.target, intent.unit, state) : intent;
+  if (!admission.found) throw new Failure("job/impossible", "the job names no release");
+  await checkSpace(parts, admission.found.release);
+  return { found: admission.found, ...("trusted" in admission && { trusted: admission.trusted }) };
+}
+
+export interface Admission {
+  readonly found: Found;
+  readonly trusted?: Seen;
+}
+
+async function lookUp(
+  { parts: { trust, info, blobUrl }, signal }: Pick<Site, "parts" | "signal">,
+  target: TargetRef,
+  unit: Unit,
+  { trusted: known, floor = 0 }: State,
+): Promise<Admission> {
+  if (!trust) throw new Failure("trust/unsigned", "no trust is configured on this device");
+  const { manifest, proof, seen } = await trust.release(target, known, signal);
+  assertFits(manifest, info);
+  if (manifest.rollbackIndex < floor) {
+    const message = `${target.target}: its rollback index is ${manifest.rollbackIndex}, the floor of this device ${floor}`;
+    throw new Failure("trust/below-floor", message, { floor });
+  }
+  const { name, version, model, calibration, probes, accept, trial } = manifest;
+  const release: Release = { name, version, model, calibration, probes, accept, trial, unit, proof };
+  const urls = Object.fromEntries(filesOf(release).map(({ sha256 }) => [sha256, blobUrl(sha256)]));
+  return { found: { release, urls }, trusted: seen };
+}
+
+/** For the whole job: what is still to fetch, and the prepared model, which is never bigger than the float one. */
+async function checkSpace({ store }: AgentParts, release: Release): Promise<void> {
   let bytes = 2 * release.model.bytes;
   for (const ref of filesOf(release)) {
     if (!(await store.blobs.has(ref.sha256))) bytes += ref.bytes;
@@ -86,6 +123,7 @@ async function prepareFor(unit: Unit, { parts, goal, signal, report }: Work, res
 /** Opens a prepared model with its probes. @throws Failure store/corrupt, model/..., plan/..., input/shape */
 export async function load(parts: AgentParts, deployed: Deployed): Promise<Loaded> {
   const { store, leases, openEngine } = parts;
+  await parts.trust?.assertTrusted(deployed.model, deployed.proof);
   const { model } = await store.readDerived(deployed.derived);
   const unit = deployed.unit === "accelerator" ? leases.of(deployed.derived) : undefined;
   const [engine, probes] = [await openEngine(model, unit), await probesOf(parts, deployed)];

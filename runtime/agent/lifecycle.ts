@@ -1,6 +1,7 @@
 import type { FailureCode } from "../base/failure.ts";
-import type { Install, Job, Upkeep } from "../fleet/jobs.ts";
-import type { Action, Deployed, End, Goal, Phase, Release, StageName, State, Unit } from "./state.ts";
+import type { Install, Job } from "../fleet/jobs.ts";
+import type { Seen } from "../trust/trust.ts";
+import type { Action, Deployed, End, Found, Goal, Intent, Phase, StageName, State, Unit } from "./state.ts";
 import { servedBy } from "./state.ts";
 
 export type Event =
@@ -12,6 +13,10 @@ export type Event =
   | {
       readonly type: "done";
       readonly at: Working;
+      /** Of ACCEPTED. */
+      readonly found?: Found;
+      readonly trusted?: Seen;
+      /** Of PREPARING. */
       readonly derived?: string;
       readonly baselinePct?: number | undefined;
     }
@@ -65,9 +70,8 @@ export const stages: Readonly<
 };
 const TRIAL_RESTARTS = 2;
 
-/** Where each goal joins the way. */
-const beginnings: Readonly<Record<Action, StageName>> = {
-  install: "ACCEPTED",
+/** Where each goal that knows its release joins the way. */
+const beginnings: Readonly<Record<Exclude<Action, "install">, Exclude<StageName, "ACCEPTED">>> = {
   recalibrate: "PREPARING",
   /** A prepared model holds its digital corrections too, so it is at hand. */
   "fall-back": "STAGED",
@@ -110,8 +114,9 @@ function started(state: State): Step {
     case "ROLLING_BACK":
       return { state, effects: [{ do: "serve" }, { do: "work", what: "revert" }] };
     case "TRIAL":
-      if (phase.restarts >= TRIAL_RESTARTS)
-        return rollBack(state, phase, "job/trial", "it restarted too often on trial");
+      if (phase.restarts >= TRIAL_RESTARTS) {
+        return then([{ do: "serve" }], rollBack(state, phase, "job/trial", "it restarted too often on trial"));
+      }
       return { state: { ...state, phase: { ...phase, restarts: phase.restarts + 1 } }, effects: [{ do: "serve" }] };
     default: {
       const { work, restarts } = stages[phase.at];
@@ -130,26 +135,44 @@ function taken(state: State, { job, hash, unit }: Extract<Event, { type: "job" }
   const seen = { jobId: job.jobId, seq: job.seq, hash };
   const next: State = { ...state, phase: { at: "IDLE" }, seen, refused: undefined, outcome: undefined };
   if (job.action === "none") return { state: next, effects: [...effects, { do: "collect" }] };
-  const goal = goalOf(state, job, unit);
-  if (goal) return then(effects, begin(next, goal));
-  const missing = job.action === "rollback" ? "there is no previous model" : "no model is installed";
+  const goal = { id: job.jobId, seq: job.seq };
+  if (job.action === "install") {
+    const known = "release" in job ? { target: job.release } : { found: foundIn(job, unit) };
+    const intent: Intent = { ...goal, action: job.action, unit, ...known };
+    const phase: Phase = { at: "ACCEPTED", goal: intent, restarts: 0 };
+    return { state: { ...next, phase }, effects: [...effects, { do: "work", what: stages.ACCEPTED.work }] };
+  }
+  const fault = faultOf(state, job);
+  const model = job.action === "rollback" ? state.previous : state.active && { ...state.active, unit };
+  if (model && !fault) {
+    const derived = job.action === "rollback" ? model.derived : undefined;
+    return then(effects, begin(next, job.action, { ...goal, release: model, derived }));
+  }
   const outcome = { id: job.jobId, action: job.action, seq: job.seq, state: "FAILED" } as const;
-  const message = `${job.action}: ${missing}`;
-  return { state: { ...next, outcome: { ...outcome, code: "job/impossible", message } }, effects };
+  const { code = "job/impossible", message = "no model is installed" } = fault ?? {};
+  return { state: { ...next, outcome: { ...outcome, code, message: `${job.action}: ${message}` } }, effects };
 }
 
-function goalOf(state: State, job: Install | Upkeep, unit: Unit): Goal | undefined {
-  const goal = { id: job.jobId, seq: job.seq, action: job.action };
-  if (job.action === "install") return { ...goal, release: releaseOf(job, unit), urls: urlsOf(job) };
-  const { active, previous } = state;
-  if (job.action === "recalibrate") return active && { ...goal, release: { ...active, unit } };
-  return previous && { ...goal, release: previous, derived: previous.derived };
+/** Why a model that is here is not the one to work on; undefined if nothing speaks against it. */
+function faultOf(
+  { previous, floor = 0 }: State,
+  job: Exclude<Job, { action: "install" | "none" }>,
+): { readonly code: FailureCode; readonly message: string } | undefined {
+  if (job.action === "recalibrate") return undefined;
+  if (!previous) return { code: "job/impossible", message: "there is no previous model" };
+  const { expectSha256 = previous.model.sha256 } = job;
+  if (expectSha256 !== previous.model.sha256) {
+    return { code: "job/impossible", message: `expected ${expectSha256}, found ${previous.model.sha256}` };
+  }
+  const index = previous.proof?.rollbackIndex ?? floor;
+  if (index >= floor) return undefined;
+  return { code: "trust/below-floor", message: `its rollback index is ${index}, the floor of this device ${floor}` };
 }
 
-function begin(state: State, goal: Goal): Step {
-  const at = beginnings[goal.action];
+function begin(state: State, action: keyof typeof beginnings, goal: Omit<Goal, "action">): Step {
+  const at = beginnings[action];
   return {
-    state: { ...state, phase: { at, goal, derived: goal.derived, restarts: 0 } },
+    state: { ...state, phase: { at, goal: { ...goal, action }, derived: goal.derived, restarts: 0 } },
     effects: [{ do: "work", what: stages[at].work }],
   };
 }
@@ -174,7 +197,7 @@ function refused(state: State, { hash, code, message }: Extract<Event, { type: "
 function upkeep(state: State, { action, id, unit }: Extract<Event, { type: "upkeep" }>): Step {
   if (state.phase.at !== "IDLE" || !state.active) return { state, effects: [] };
   const derived = action === "fall-back" ? state.active.derived : undefined;
-  const next = begin(state, { id, action, release: { ...state.active, unit }, derived });
+  const next = begin(state, action, { id, release: { ...state.active, unit }, derived });
   return then([announce("info", `upkeep/${action}`, `${id} begins`)], next);
 }
 
@@ -182,9 +205,10 @@ function done(state: State, event: Extract<Event, { type: "done" }>): Step {
   const { phase } = state;
   if (phase.at === "IDLE" || phase.at === "TRIAL" || phase.at !== event.at) return { state, effects: [] };
   if (phase.at === "ROLLING_BACK") return end(state, "ROLLED_BACK", phase.code, phase.message);
+  if (phase.at === "ACCEPTED") return admitted(state, phase.goal, event);
   const { leadsTo } = stages[phase.at];
   const derived = event.derived ?? phase.derived;
-  if (leadsTo !== "TRIAL") {
+  if (leadsTo !== "TRIAL" && leadsTo !== "ACCEPTED") {
     const baselinePct = event.baselinePct ?? phase.baselinePct;
     const next: State = { ...state, phase: { at: leadsTo, goal: phase.goal, derived, baselinePct, restarts: 0 } };
     return { state: next, effects: [{ do: "work", what: stages[leadsTo].work }] };
@@ -194,6 +218,19 @@ function done(state: State, event: Extract<Event, { type: "done" }>): Step {
   const { goal, baselinePct } = phase;
   const trial: Phase = { at: "TRIAL", goal, candidate, baselinePct, passes: 0, restarts: 0 };
   return { state: { ...state, phase: trial }, effects: [] };
+}
+
+/** The release is known now, and the device lets it in. */
+function admitted(state: State, intent: Intent, event: Extract<Event, { type: "done" }>): Step {
+  const { found = intent.found, trusted } = event;
+  if (!found) return end(state, "FAILED", "job/impossible", "no release was found");
+  const { id, action, seq } = intent;
+  const goal: Goal = { id, action, seq, ...found };
+  const next: State = { ...state, trusted: trusted ?? state.trusted };
+  return {
+    state: { ...next, phase: { at: "DOWNLOADING", goal, restarts: 0 } },
+    effects: [{ do: "work", what: stages.DOWNLOADING.work }],
+  };
 }
 
 /** Whatever went wrong, the model that was committed serves on. */
@@ -220,7 +257,8 @@ function tried(state: State, reading: TrialReading): Step {
 function commit(state: State, candidate: Deployed): State {
   const same = state.active?.model.sha256 === candidate.model.sha256;
   const previous = same ? state.previous : state.active;
-  return { ...state, active: candidate, previous, exchanged: undefined };
+  const floor = Math.max(state.floor ?? 0, candidate.proof?.rollbackIndex ?? 0);
+  return { ...state, active: candidate, previous, exchanged: undefined, ...(floor > 0 && { floor }) };
 }
 
 function unservable(state: State, { derived, message }: Extract<Event, { type: "unservable" }>): Step {
@@ -261,14 +299,12 @@ function isJob(phase: Phase): phase is Exclude<Phase, { at: "IDLE" }> {
   return phase.at !== "IDLE" && phase.goal.seq !== undefined;
 }
 
-function releaseOf({ model, calibration, probes, accept, trial }: Install, unit: Unit): Release {
+function foundIn({ model, calibration, probes, accept, trial }: Install, unit: Unit): Found {
   const { name, version } = model;
   const ref = ({ sha256, bytes }: { sha256: string; bytes: number }) => ({ sha256, bytes });
-  return { name, version, model: ref(model), calibration: ref(calibration), probes: ref(probes), accept, trial, unit };
-}
-
-function urlsOf({ model, calibration, probes }: Install): Record<string, string> {
-  return Object.fromEntries([model, calibration, probes].map(({ sha256, url }) => [sha256, url]));
+  const files = { model: ref(model), calibration: ref(calibration), probes: ref(probes) };
+  const urls = Object.fromEntries([model, calibration, probes].map(({ sha256, url }) => [sha256, url]));
+  return { release: { name, version, ...files, accept, trial, unit }, urls };
 }
 
 function then(first: readonly Effect[], { state, effects }: Step): Step {

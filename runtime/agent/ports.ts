@@ -8,6 +8,7 @@ import type { Port } from "../serve/servable.ts";
 import type { Part } from "../store/blobs.ts";
 import type { Store } from "../store/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Trust } from "../trust/trust.ts";
 import type { Leases } from "./leases.ts";
 import type { Unit } from "./state.ts";
 
@@ -57,6 +58,10 @@ export interface AgentParts {
   readonly info: Omit<Info, "v" | "boot">;
   readonly profile: Pick<DeviceProfile, "name" | "calibration" | "drift">;
   readonly store: Store;
+  /** Undefined where unsigned jobs are taken, which a configuration has to say. */
+  readonly trust: Pick<Trust, "open" | "release" | "assertTrusted"> | undefined;
+  /** Where the files of signed releases are, by digest. */
+  readonly blobUrl: (sha256: string) => string;
   readonly connect: (listener: FleetListener) => Fleet;
   readonly fetch: Fetch;
   readonly preparer: Preparer;

@@ -1,6 +1,7 @@
 import type { FailureCode } from "../base/failure.ts";
 import type { Accept, Trial } from "../fleet/jobs.ts";
 import type { BlobRef } from "../store/blobs.ts";
+import type { Proof, Seen, TargetRef } from "../trust/trust.ts";
 
 /** A model that this device has prepared, with all that it takes to prepare it again. */
 export interface Deployed extends Release {
@@ -18,9 +19,28 @@ export interface Release {
   readonly trial: Trial;
   /** Where its products are computed: what its correction is fitted to. */
   readonly unit: Unit;
+  /** Of a signed release. */
+  readonly proof?: Proof | undefined;
 }
 
 export type Unit = "digital" | "accelerator";
+
+/** What a goal is before its release is known. */
+export interface Intent {
+  readonly id: string;
+  readonly action: Action;
+  readonly seq?: number | undefined;
+  readonly unit: Unit;
+  /** Of an install: the signed release, or what an unsigned job says itself. */
+  readonly target?: TargetRef | undefined;
+  readonly found?: Found | undefined;
+}
+
+/** A release, and where to fetch its files from, by digest. */
+export interface Found {
+  readonly release: Release;
+  readonly urls: Readonly<Record<string, string>>;
+}
 
 /** What the device is at work for: a job of the fleet, or its own upkeep (which has no `seq`). */
 export interface Goal {
@@ -41,8 +61,9 @@ export type StageName = (typeof stageNames)[number];
 
 export type Phase =
   | { readonly at: "IDLE" }
+  | { readonly at: "ACCEPTED"; readonly goal: Intent; readonly restarts: number }
   | {
-      readonly at: StageName;
+      readonly at: Exclude<StageName, "ACCEPTED">;
       readonly goal: Goal;
       /** From SELFTEST on. */
       readonly derived?: string | undefined;
@@ -91,6 +112,10 @@ export interface State {
   /** The active model could not be opened once, and was exchanged with the previous one. */
   readonly exchanged?: boolean | undefined;
   readonly phase: Phase;
+  /** Rollback index below which no release is let in any more. */
+  readonly floor?: number | undefined;
+  /** The newest metadata that was trusted. */
+  readonly trusted?: Seen | undefined;
   /** The newest job taken on. */
   readonly seen?: { readonly jobId: string; readonly seq: number; readonly hash: string } | undefined;
   readonly refused?: Refusal | undefined;
@@ -103,4 +128,20 @@ export const newDevice: State = { v: 1, phase: { at: "IDLE" } };
 /** The model that is to answer in this state. */
 export function servedBy(state: State): Deployed | undefined {
   return state.phase.at === "TRIAL" ? state.phase.candidate : state.active;
+}
+
+/** What the store must keep: all that the active model, the one before it and the one under way are made of. */
+export function inUse({ active, previous, phase }: State): {
+  blobs: ReadonlySet<string>;
+  derived: ReadonlySet<string>;
+} {
+  const goal = phase.at === "IDLE" || phase.at === "ACCEPTED" ? undefined : phase.goal.release;
+  const releases = [active, previous, goal].filter((model) => model !== undefined);
+  const blobs = releases.flatMap(({ model, calibration, probes, proof }) => [
+    ...[model, calibration, probes].map(({ sha256 }) => sha256),
+    ...(proof ? [proof.sha256, proof.chain] : []),
+  ]);
+  const derived = [active?.derived, previous?.derived, "derived" in phase ? phase.derived : undefined];
+  const candidate = phase.at === "TRIAL" ? [phase.candidate.derived] : [];
+  return { blobs: new Set(blobs), derived: new Set([...derived, ...candidate].filter((name) => name !== undefined)) };
 }

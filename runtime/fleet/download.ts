@@ -98,11 +98,12 @@ async function pour(
   }
 }
 
-async function request(
+/** The answer to a GET, after its redirections. */
+export async function request(
   url: string,
   from: number,
   etag: string | undefined,
-  options: DownloadOptions,
+  options: Pick<DownloadOptions, "signal" | "stallMs">,
 ): Promise<http.IncomingMessage> {
   let target = new URL(url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
@@ -122,7 +123,7 @@ function get(
   url: URL,
   from: number,
   etag: string | undefined,
-  { signal, stallMs = STALL_MS }: DownloadOptions,
+  { signal, stallMs = STALL_MS }: Pick<DownloadOptions, "signal" | "stallMs">,
 ): Promise<http.IncomingMessage> {
   const headers = {
     "accept-encoding": "identity",

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import type { FailureCode } from "../base/failure.ts";
 import { describeIssues } from "../base/schema.ts";
-import { sha256 } from "../store/digest.ts";
+import type { TargetRef } from "../trust/trust.ts";
 
 /** A file that the device fetches: where it is, and what it must be. */
 export interface Source {
@@ -45,16 +45,28 @@ export interface Install extends Common {
   readonly trial: Trial;
 }
 
+/** The same where trust is configured: the job names a signed release, and all else is in there. */
+export interface Deployment extends Common {
+  readonly action: "install";
+  readonly release: TargetRef;
+}
+
 /** On what is installed already. */
-export interface Upkeep extends Common {
-  readonly action: "recalibrate" | "rollback";
+export interface Recalibration extends Common {
+  readonly action: "recalibrate";
+}
+
+export interface Rollback extends Common {
+  readonly action: "rollback";
+  /** Of the previous model; with another one there, the job fails. */
+  readonly expectSha256?: string | undefined;
 }
 
 export interface NoGoal extends Common {
   readonly action: "none";
 }
 
-export type Job = Install | Upkeep | NoGoal;
+export type Job = Install | Deployment | Recalibration | Rollback | NoGoal;
 
 /** MQTT topic levels, file names and NATS subjects can all hold it. */
 export const deviceId: z.ZodMiniType<string> = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
@@ -88,19 +100,33 @@ const trial = z.strictObject({
   minContinuityPct: z.optional(percent),
 });
 
-const job: z.ZodMiniType<Job> = z.discriminatedUnion("action", [
-  z.strictObject({
-    ...common,
-    action: z.literal("install"),
-    model: z.strictObject({ ...source, name: label, version: label }),
-    calibration: z.strictObject(source),
-    probes: z.strictObject(source),
-    accept: z._default(accept, { minAgreementPct: 90 }),
-    trial: z._default(trial, { passes: 3, seconds: 30, minInferences: 0 }),
+const install = z.strictObject({
+  ...common,
+  action: z.literal("install"),
+  model: z.strictObject({ ...source, name: label, version: label }),
+  calibration: z.strictObject(source),
+  probes: z.strictObject(source),
+  accept: z._default(accept, { minAgreementPct: 90 }),
+  trial: z._default(trial, { passes: 3, seconds: 30, minInferences: 0 }),
+});
+const deployment = z.strictObject({
+  ...common,
+  action: z.literal("install"),
+  release: z.strictObject({
+    target: z.string().check(z.regex(/^releases\/[A-Za-z0-9][A-Za-z0-9._+-]{0,255}\.json$/)),
+    sha256: source.sha256,
+    bytes: source.bytes,
   }),
-  z.strictObject({ ...common, action: z.enum(["recalibrate", "rollback"]) }),
+});
+const others = [
+  z.strictObject({ ...common, action: z.literal("recalibrate") }),
+  z.strictObject({ ...common, action: z.literal("rollback"), expectSha256: z.optional(source.sha256) }),
   z.strictObject({ ...common, action: z.literal("none") }),
-]);
+] as const;
+const schemas: Readonly<Record<"signed" | "unsigned", z.ZodMiniType<Job>>> = {
+  signed: z.discriminatedUnion("action", [deployment, ...others]),
+  unsigned: z.discriminatedUnion("action", [install, ...others]),
+};
 
 export interface Seen {
   readonly seq: number;
@@ -115,25 +141,31 @@ export type Reading =
   | { readonly kind: "repeated" }
   | { readonly kind: "refused"; readonly hash: string; readonly code: FailureCode; readonly message: string };
 
-/**
- * Judges a payload of `job/desired`. `seen` is the newest job taken on so far, `nowMs` is UTC. Never throws: a job
- * comes from outside, and a bad one is an answer, not an accident.
- */
-export function readJob(payload: Uint8Array, device: string, seen: Seen | undefined, nowMs: number): Reading {
-  if (payload.length === 0) return { kind: "withdrawn" };
-  const hash = sha256(payload);
-  const refused = (code: FailureCode, message: string): Reading => ({ kind: "refused", hash, code, message });
-  if (payload.length > MAX_JOB_BYTES) {
-    return refused("job/invalid", `job: at most ${MAX_JOB_BYTES} bytes are read, found ${payload.length}`);
-  }
-  const json = parseJson(payload);
-  if (json === undefined) return refused("job/invalid", "job: expected a JSON object, found something else");
-  const parsed = job.safeParse(json);
-  if (!parsed.success) return refused("job/invalid", describeIssues("job", json, parsed.error.issues));
-  return judge(parsed.data, hash, device, seen, nowMs) ?? { kind: "job", job: parsed.data, hash };
+/** Who reads a job, and what of. */
+export interface Reader {
+  readonly device: string;
+  /** The newest job taken on so far. */
+  readonly seen: Seen | undefined;
+  /** UTC. */
+  readonly nowMs: number;
+  /** Whether it came in an envelope that was signed. */
+  readonly form: "signed" | "unsigned";
 }
 
-function judge(job: Job, hash: string, device: string, seen: Seen | undefined, nowMs: number): Reading | undefined {
+/**
+ * Judges a job. `hash` is that of the whole payload of `job/desired`, which names it. Never throws: a job comes from
+ * outside, and a bad one is an answer, not an accident.
+ */
+export function readJob(body: Uint8Array, hash: string, reader: Reader): Reading {
+  const refused = (code: FailureCode, message: string): Reading => ({ kind: "refused", hash, code, message });
+  const json = parseJson(body);
+  if (json === undefined) return refused("job/invalid", "job: expected a JSON object, found something else");
+  const parsed = schemas[reader.form].safeParse(json);
+  if (!parsed.success) return refused("job/invalid", describeIssues("job", json, parsed.error.issues));
+  return judge(parsed.data, hash, reader) ?? { kind: "job", job: parsed.data, hash };
+}
+
+function judge(job: Job, hash: string, { device, seen, nowMs }: Reader): Reading | undefined {
   const refused = (code: FailureCode, message: string): Reading => ({ kind: "refused", hash, code, message });
   if (job.device !== device) return refused("job/wrong-device", `job.device: expected ${device}, found ${job.device}`);
   if (seen?.hash === hash) return { kind: "repeated" };

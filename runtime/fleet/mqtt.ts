@@ -3,42 +3,51 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/failure.ts";
 import type { Log } from "../base/log.ts";
 import { Commands } from "./commands.ts";
-import { encodePayload, type Fleet, type FleetListener, nameOf, type Outgoing, topicOf, topics } from "./topics.ts";
-
-export interface BrokerOptions {
-  /** mqtt://, mqtts://, ws:// or wss:// */
-  readonly url: string;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly keepaliveSeconds?: number | undefined;
-}
+import { type BrokerOptions, deviceConnection, type Version } from "./connection.ts";
+import { discovery, discoveryTopic, updateView } from "./discovery.ts";
+import type { Outbox } from "./outbox.ts";
+import {
+  encodePayload,
+  type Fleet,
+  type FleetEvent,
+  type FleetListener,
+  type Info,
+  nameOf,
+  type Outgoing,
+  type Report,
+  topicOf,
+  topics,
+} from "./topics.ts";
 
 export interface MqttParts {
   readonly device: string;
   readonly broker: BrokerOptions;
   readonly listener: FleetListener;
+  /** Events wait here until the broker has them. */
+  readonly outbox: Pick<Outbox, "waiting" | "add" | "remove">;
   readonly clock: Clock;
   readonly log: Log;
+  /** MQTT.js, or something in front of it. */
+  readonly connect?: (url: string, options: IClientOptions) => MqttClient;
   /** In [0, 1): spreads the reconnects of a fleet. */
   readonly random?: () => number;
 }
 
-type Version = 5 | 4;
-
-const CONNECT_MS = 10_000;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8_000;
 /** A connection that ends sooner was none: somebody else has the same id, perhaps. */
 const STABLE_MS = 10_000;
 const GOODBYE_MS = 2_000;
-const WILL_DELAY_S = 10;
-/** What this client takes in one packet. A job has 16 KiB at most. */
-const MAX_INCOMING_BYTES = 64 * 1024;
 /** What it sends where the broker names no limit. MQTT.js retries for ever what the broker refuses for its size. */
 const MAX_OUTGOING_BYTES = 256 * 1024;
 const HEADER_BYTES = 1024;
-/** Events kept while there is no connection; then the oldest go. */
-const MAX_WAITING = 64;
+/** Between old events, so that a fleet that comes back does not flood the broker. */
+const REPLAY_PAUSE_MS = 20;
+/** MQTT 5 section 3.14.2.1: another client has come with this id. To fight for it would throw both out for ever. */
+const TAKEN_OVER = 142;
+const TAKEN_OVER_RETRY_MS = 60_000;
+/** MQTT 5 section 2.4: reason codes from here on are refusals, and come again for the same message. */
+const REFUSED = 128;
 /** MQTT 3.1.1 section 3.2.2.3 and MQTT 5 section 3.2.2.2: the broker does not speak this version. */
 const UNSUPPORTED_VERSION = new Set<unknown>([1, 132]);
 
@@ -52,8 +61,10 @@ class MqttFleet implements Fleet {
   readonly #commands: Commands;
   readonly #closing = new AbortController();
   readonly #done: Promise<void>;
-  readonly #waiting: Uint8Array[] = [];
+  #draining: Promise<void> = Promise.resolve();
   #client: MqttClient | undefined;
+  /** Rejects when the connection ends: of a session that the broker keeps, MQTT.js lets publishers wait for ever. */
+  #lost: Promise<never> = new Promise(() => undefined);
   #maxBytes = MAX_OUTGOING_BYTES;
   #version: Version = 5;
   #leaving = false;
@@ -65,11 +76,29 @@ class MqttFleet implements Fleet {
   }
 
   async publish<T extends keyof Outgoing>(name: T, payload: Outgoing[T]): Promise<void> {
-    const data = encodePayload(name, payload);
-    if (this.#client) return this.#send(this.#client, name, data);
-    if (topics[name].retain) return;
-    this.#waiting.push(data);
-    if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
+    if (name === "event") return this.#keep(payload as FleetEvent);
+    const client = this.#client;
+    if (!client) return;
+    await this.#send(client, name, encodePayload(name, payload));
+    if (this.#parts.broker.homeAssistant !== true) return;
+    if (name === "info") await this.#discover(client, payload as Info);
+    if (name === "job/reported") {
+      await this.#send(client, "job/update", encodePayload("job/update", updateView(payload as Report)));
+    }
+  }
+
+  async #discover(client: MqttClient, info: Info): Promise<void> {
+    const { device, log } = this.#parts;
+    await client
+      .publishAsync(discoveryTopic(device), JSON.stringify(discovery(info)), { qos: 1, retain: true })
+      .catch((error: unknown) => log.warn("not announced to Home Assistant", { error }));
+  }
+
+  /** Never lost: on disk first, then sent, and forgotten when the broker has it. */
+  async #keep(event: FleetEvent): Promise<void> {
+    const { outbox, log } = this.#parts;
+    await outbox.add(event).catch((error: unknown) => log.warn("event not on disk", { error }));
+    if (this.#client) await this.#drain(this.#client, new Set());
   }
 
   /** Says good-bye, if the broker listens. */
@@ -95,23 +124,29 @@ class MqttFleet implements Fleet {
     const { signal } = this.#closing;
     for (let failures = 0; !this.#leaving; ) {
       const [version, began] = [this.#version, clock.uptimeMs()];
-      const { welcome, reason } = await this.#session();
+      const { welcome, reason, code } = await this.#session();
       failures = welcome && clock.uptimeMs() - began > STABLE_MS ? 0 : failures + 1;
       if (this.#leaving) break;
       if (version !== this.#version) continue;
       log.warn("no connection to the broker", { url: this.#parts.broker.url, reason, version: this.#version });
-      const pause = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures) * (0.5 + random());
+      if (code === TAKEN_OVER) this.#parts.listener.takenOver();
+      const usual = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
+      const pause = (code === TAKEN_OVER ? TAKEN_OVER_RETRY_MS : usual) * (0.5 + random());
       await clock.sleep(pause, signal).catch(() => undefined);
     }
   }
 
   /** One connection, from the attempt to its end. */
-  #session(): Promise<{ welcome: boolean; reason: string }> {
+  #session(): Promise<{ welcome: boolean; reason: string; code?: number | undefined }> {
     return new Promise((resolve) => {
-      const client = connect(this.#parts.broker.url, this.#options());
+      const { broker, device, connect: open = connect } = this.#parts;
+      const client = open(broker.url, deviceConnection(device, broker, this.#version));
       let welcome = false;
+      let code: number | undefined;
       let reason = "closed by the broker";
       const stop = (): void => void client.end(true);
+      this.#lost = new Promise((_, reject) => client.once("close", () => reject(new Error("connection closed"))));
+      this.#lost.catch(() => undefined);
       const closing = this.#closing.signal;
       closing.addEventListener("abort", stop);
       client.on("connect", (connack) => {
@@ -123,7 +158,8 @@ class MqttFleet implements Fleet {
       });
       client.on("message", (topic, payload, packet) => this.#take(topic, payload, packet));
       client.on("disconnect", (packet) => {
-        reason = `the broker says ${packet.reasonCode}`;
+        code = packet.reasonCode;
+        reason = `the broker says ${code}`;
       });
       client.on("error", (error) => {
         reason = messageOf(error);
@@ -134,43 +170,36 @@ class MqttFleet implements Fleet {
         this.#client = undefined;
         closing.removeEventListener("abort", stop);
         stop();
-        resolve({ welcome, reason });
+        resolve({ welcome, reason, code });
       });
     });
-  }
-
-  #options(): IClientOptions {
-    const { device, broker } = this.#parts;
-    const five = this.#version === 5;
-    return {
-      clientId: device,
-      ...(broker.username !== undefined && { username: broker.username }),
-      ...(broker.password !== undefined && { password: broker.password }),
-      keepalive: broker.keepaliveSeconds ?? 30,
-      clean: true,
-      connectTimeout: CONNECT_MS,
-      reconnectPeriod: 0,
-      protocolVersion: this.#version,
-      ...(five && { properties: { maximumPacketSize: MAX_INCOMING_BYTES } }),
-      will: {
-        topic: topicOf(device, "online"),
-        payload: Buffer.from(encodePayload("online", "offline")),
-        qos: topics.online.qos,
-        retain: topics.online.retain,
-        ...(five && { properties: { willDelayInterval: WILL_DELAY_S } }),
-      },
-    };
   }
 
   async #welcome(client: MqttClient, connack: IConnackPacket): Promise<void> {
     const { device, listener, log } = this.#parts;
     this.#maxBytes = connack.properties?.maximumPacketSize ?? MAX_OUTGOING_BYTES;
-    await client.subscribeAsync([topicOf(device, "job/desired"), topicOf(device, "cmd/+")], { qos: 1 });
+    const granted = await client.subscribeAsync([topicOf(device, "job/desired"), topicOf(device, "cmd/+")], { qos: 1 });
+    const denied = granted.filter(({ qos }) => qos > 2).map(({ topic }) => topic);
+    if (denied.length > 0) log.error("the broker refuses a subscription", { topics: denied.join(" ") });
     await this.#send(client, "online", encodePayload("online", "online"));
     this.#client = client;
     log.info("connected to the broker", { url: this.#parts.broker.url, version: this.#version });
     listener.connected();
-    for (const event of this.#waiting.splice(0)) await this.#send(client, "event", event);
+    void this.#drain(client, new Set(this.#parts.outbox.waiting));
+  }
+
+  /** One after the other, in order; `old` ones happened while nobody listened, and are marked as such. */
+  #drain(client: MqttClient, old: ReadonlySet<FleetEvent>): Promise<void> {
+    this.#draining = this.#draining.then(async () => {
+      const { outbox, log, clock } = this.#parts;
+      for (let [event] = outbox.waiting; event && this.#client === client; [event] = outbox.waiting) {
+        const hist = old.has(event) || undefined;
+        if (!(await this.#send(client, "event", encodePayload("event", { ...event, hist })))) return;
+        await outbox.remove(event).catch((error: unknown) => log.warn("outbox not shortened", { error }));
+        if (hist) await clock.sleep(REPLAY_PAUSE_MS, this.#closing.signal).catch(() => undefined);
+      }
+    });
+    return this.#draining;
   }
 
   #take(topic: string, payload: Uint8Array, packet: IPublishPacket): void {
@@ -197,15 +226,22 @@ class MqttFleet implements Fleet {
       .catch((error: unknown) => this.#parts.log.warn("answer not sent", { topic: answer.topic, error }));
   }
 
-  async #send(client: MqttClient, name: keyof Outgoing, data: Uint8Array): Promise<void> {
+  /** Whether this is done with: the broker has it, or never will. */
+  async #send(client: MqttClient, name: keyof Outgoing, data: Uint8Array): Promise<boolean> {
     const { log, device } = this.#parts;
     if (data.length + HEADER_BYTES > this.#maxBytes) {
       log.error("payload too large for the broker", { name, bytes: data.length, limit: this.#maxBytes });
-      return;
+      return true;
     }
     const { qos, retain } = topics[name];
-    await client
-      .publishAsync(topicOf(device, name), Buffer.from(data), { qos, retain })
-      .catch((error: unknown) => log.warn("not sent", { name, error }));
+    const sent = client.publishAsync(topicOf(device, name), Buffer.from(data), { qos, retain });
+    return Promise.race([sent, this.#lost]).then(
+      () => true,
+      (error: unknown) => {
+        const refused = error instanceof Error && "code" in error && Number(error.code) >= REFUSED;
+        log[refused ? "error" : "warn"]("not sent", { name, error });
+        return refused;
+      },
+    );
   }
 }

@@ -10,6 +10,8 @@ export interface Info {
   readonly node: string;
   readonly profile: string;
   readonly accelerator: string | null;
+  /** By which operators select devices. */
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** Something that happened once. `n` counts up within a boot, so that gaps show. */
@@ -20,6 +22,8 @@ export interface FleetEvent {
   readonly level: "info" | "warning" | "error";
   readonly code: string;
   readonly msg: string;
+  /** It waited until the broker could be reached. */
+  readonly hist?: true | undefined;
 }
 
 /** A model as a report names it: by digest, which is what counts. */
@@ -61,6 +65,16 @@ export interface Progress {
   readonly of: number;
 }
 
+/** A report as Home Assistant's update entity reads it. */
+export interface UpdateView {
+  readonly installed_version: string | null;
+  /** While an update is under way, the job's name. */
+  readonly latest_version: string | null;
+  readonly title: string;
+  readonly in_progress: boolean;
+  readonly update_percentage: number | null;
+}
+
 /** What the device says, by topic. */
 export interface Outgoing {
   readonly online: "online" | "offline";
@@ -68,6 +82,7 @@ export interface Outgoing {
   readonly state: Health;
   readonly event: FleetEvent;
   readonly "job/reported": Report;
+  readonly "job/update": UpdateView;
 }
 
 interface TopicSpec {
@@ -84,6 +99,7 @@ export const topics: Readonly<Record<TopicName, TopicSpec>> = {
   state: { from: "device", retain: true, qos: 1 },
   event: { from: "device", retain: false, qos: 1 },
   "job/reported": { from: "device", retain: true, qos: 1 },
+  "job/update": { from: "device", retain: true, qos: 1 },
   /** A job (jobs.ts); empty for no goal. */
   "job/desired": { from: "fleet", retain: true, qos: 1 },
   /** A command (commands.ts), answered under `rsp/<client>`. */
@@ -118,6 +134,8 @@ export interface FleetListener {
   /** After each connect, once the subscriptions stand. */
   connected(): void;
   desired(payload: Uint8Array): void;
+  /** Somebody else has connected with this device's id. */
+  takenOver(): void;
   command(command: Command): Promise<Reply>;
 }
 

@@ -8,20 +8,19 @@ interface Sealed {
   readonly body: unknown;
 }
 
-const names = ["state.a.json", "state.b.json"] as const;
-
 /**
  * One JSON value, kept in two files that take turns. Each save goes to the older one, so a file that a worn-out card
  * garbles costs one step back at most, and the sequence tells which is newer.
  */
 export class StateFile {
   readonly #files: Files;
-  readonly #folder: string;
+  readonly #paths: readonly [string, string];
   #sequence = 0;
 
-  constructor(files: Files, folder: string) {
+  /** @param name of the files: `<name>.a.json` and `<name>.b.json` */
+  constructor(files: Files, folder: string, name: string) {
     this.#files = files;
-    this.#folder = folder;
+    this.#paths = [join(folder, `${name}.a.json`), join(folder, `${name}.b.json`)];
   }
 
   get sequence(): number {
@@ -30,7 +29,7 @@ export class StateFile {
 
   /** The newest value whose digest is right; `undefined` on a new device. */
   async load(): Promise<unknown> {
-    const found = await Promise.all(names.map((name) => this.#read(name)));
+    const found = await Promise.all(this.#paths.map((path) => this.#read(path)));
     const newest = found.reduce((a, b) => ((b?.sequence ?? -1) > (a?.sequence ?? -1) ? b : a));
     this.#sequence = newest?.sequence ?? 0;
     return newest?.body;
@@ -40,13 +39,16 @@ export class StateFile {
   async save(body: unknown): Promise<void> {
     const sequence = this.#sequence + 1;
     const sealed: Sealed = { sequence, digest: digestOf(sequence, body), body };
-    const path = join(this.#folder, names[sequence % 2] ?? names[0]);
-    await replace(this.#files, path, new TextEncoder().encode(JSON.stringify(sealed)));
+    await replace(
+      this.#files,
+      this.#paths[sequence % 2 === 0 ? 0 : 1],
+      new TextEncoder().encode(JSON.stringify(sealed)),
+    );
     this.#sequence = sequence;
   }
 
-  async #read(name: string): Promise<Sealed | undefined> {
-    const data = await this.#files.read(join(this.#folder, name));
+  async #read(path: string): Promise<Sealed | undefined> {
+    const data = await this.#files.read(path);
     if (!data) return undefined;
     try {
       const sealed = JSON.parse(new TextDecoder().decode(data)) as Sealed;

@@ -24,11 +24,13 @@ const RESERVE_BYTES = 8 * 1024 * 1024;
  *
  *   blobs/<sha>          as downloaded          blobs/<sha>.part    on its way
  *   derived/<sha>        prepared models        derived/<recipe>.json
- *   state.a.json, state.b.json
+ *   state.a.json, state.b.json                 trust.a.json, trust.b.json
  */
 export class Store {
   readonly blobs: Blobs;
   readonly state: StateFile;
+  /** Metadata that the device trusts. */
+  readonly trust: StateFile;
   readonly #derived: Blobs;
   readonly #files: Files;
   readonly #root: string;
@@ -38,7 +40,8 @@ export class Store {
     this.#root = root;
     this.blobs = new Blobs(files, join(root, "blobs"));
     this.#derived = new Blobs(files, join(root, "derived"));
-    this.state = new StateFile(files, root);
+    this.state = new StateFile(files, root, "state");
+    this.trust = new StateFile(files, root, "trust");
   }
 
   /**

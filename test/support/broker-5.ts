@@ -4,6 +4,7 @@ import { generate, type IConnectPacket, type IPublishPacket, type Packet, parser
 /** As much of an MQTT 5 broker as it takes to see one client connect, subscribe, publish and be asked. */
 export class Broker5 {
   connect: IConnectPacket | undefined;
+  connections = 0;
   readonly published: IPublishPacket[] = [];
   readonly #server: Server;
   #socket: Socket | undefined;
@@ -27,6 +28,11 @@ export class Broker5 {
     this.#send({ cmd: "publish", topic, payload, qos: 0, retain: false, dup: false, properties });
   }
 
+  throwOut(reasonCode: number): void {
+    this.#send({ cmd: "disconnect", reasonCode });
+    this.#socket?.end();
+  }
+
   async stop(): Promise<void> {
     this.#socket?.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -36,6 +42,7 @@ export class Broker5 {
     const { messageId = 0 } = packet;
     if (packet.cmd === "connect") {
       this.connect = packet;
+      this.connections++;
       this.#send({ cmd: "connack", sessionPresent: false, reasonCode: 0, properties: { maximumPacketSize } });
     }
     if (packet.cmd === "subscribe") this.#send({ cmd: "suback", messageId, granted: [1, 1] });

@@ -7,6 +7,8 @@ interface Inode {
   now: Uint8Array;
   /** What a power cut can't take; undefined until the first sync. */
   safe: Uint8Array | undefined;
+  /** Only appended to since the last sync, so what was safe before stays. */
+  grown: boolean;
 }
 
 type Names = Map<string, Inode>;
@@ -43,15 +45,17 @@ export class MemoryDisk implements Files {
   async write(path: string, data: Uint8Array): Promise<void> {
     this.#operation();
     const inode = this.#names.get(path);
-    if (inode) inode.now = data.slice();
+    if (inode) Object.assign(inode, { now: data.slice(), grown: false });
     else this.#change(path, (names) => names.set(path, created));
-    const created: Inode = inode ?? { now: data.slice(), safe: undefined };
+    const created: Inode = inode ?? { now: data.slice(), safe: undefined, grown: false };
     if (!inode) this.#names.set(path, created);
   }
 
   async append(path: string, data: Uint8Array): Promise<void> {
-    const old = this.#names.get(path)?.now ?? new Uint8Array();
-    await this.write(path, Uint8Array.of(...old, ...data));
+    const inode = this.#names.get(path);
+    const grown = inode !== undefined && (inode.grown || inode.safe === inode.now);
+    await this.write(path, Uint8Array.from(Buffer.concat([inode?.now ?? new Uint8Array(), data])));
+    if (inode) inode.grown = grown;
   }
 
   async sync(path: string): Promise<void> {
@@ -114,7 +118,7 @@ export class MemoryDisk implements Files {
   static of(files: readonly (readonly [string, Uint8Array])[]): MemoryDisk {
     const disk = new MemoryDisk();
     for (const [path, data] of files) {
-      const inode = { now: data, safe: data };
+      const inode = { now: data, safe: data, grown: false };
       disk.#names.set(path, inode);
       disk.#safeNames.set(path, inode);
     }
@@ -149,13 +153,13 @@ function restored(files: Files_): MemoryDisk {
 /** All combinations of what each file may hold. */
 function contents(names: [string, Inode][]): Files_[] {
   return names.reduce<Files_[]>(
-    (all, [path, { now, safe }]) =>
-      all.flatMap((files) => possible(now, safe).map((data): Files_ => [...files, [path, data]])),
+    (all, [path, inode]) => all.flatMap((files) => possible(inode).map((data): Files_ => [...files, [path, data]])),
     [[]],
   );
 }
 
-function possible(now: Uint8Array, safe: Uint8Array | undefined): Uint8Array[] {
+function possible({ now, safe, grown }: Inode): Uint8Array[] {
   if (safe === now) return [now];
+  if (grown && safe) return [safe, now, now.slice(0, (safe.length + now.length) >> 1)];
   return [safe ?? new Uint8Array(), now, now.slice(0, now.length >> 1), new Uint8Array()];
 }

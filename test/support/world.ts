@@ -8,6 +8,7 @@ import type { Health } from "../../runtime/health/health.ts";
 import type { LinkedAccelerator, MatmulUnit } from "../../runtime/plan/unit.ts";
 import type { Files } from "../../runtime/store/files.ts";
 import { Store } from "../../runtime/store/store.ts";
+import type { Trust } from "../../runtime/trust/trust.ts";
 import { CLASSES, type FakeModel, type FakeRelease, payload } from "./jobs.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { settle, VirtualClock } from "./virtual-clock.ts";
@@ -30,6 +31,8 @@ export class World {
   store: Store | undefined;
   accelerator: LinkedAccelerator | undefined;
   reservoirSamples = 0;
+  /** Of a device that takes signed jobs only. */
+  trust: ((store: Store) => Promise<Trust>) | undefined;
   /** How far the accelerator has drifted. */
   analogWrongEvery: number | undefined;
   /** The process ends when this is what it has come to. */
@@ -110,6 +113,8 @@ export class World {
         drift: { checkSeconds: 60, recalibrateBelowPct: 90, healthyAbovePct: 95 },
       },
       store: this.store,
+      trust: this.trust && (await this.trust(this.store)),
+      blobUrl: (sha256) => `http://fleet/blobs/${sha256}`,
       connect: (listener) => this.#connect(listener),
       fetch: async (url, part) => {
         const data = this.server.get(url);

@@ -1,41 +1,32 @@
-import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 
-/** What a job says of a file: where it is and what it must be. */
-export interface Artifact {
-  readonly url: string;
-  readonly sha256: string;
-  readonly bytes: number;
-}
-
-/** Serves files over HTTP on this machine, in parts where asked for, as any web server does. */
+/** Publishes a folder over HTTP on this machine, files in parts where asked for, as any web server does. */
 export class ArtifactServer {
-  readonly #files = new Map<string, Uint8Array>();
   readonly #server: Server;
 
-  private constructor() {
+  private constructor(folder: string) {
     this.#server = createServer((request, response) => {
-      const file = this.#files.get(request.url ?? "");
-      if (file) send(file, request.headers.range, response);
-      else response.writeHead(404).end();
+      const path = request.url ?? "";
+      const fine = /^(\/[\w+-][\w.+-]*)+$/.test(path);
+      const file = fine ? readFile(join(folder, path)) : Promise.reject(new Error("not a file of this folder"));
+      file.then(
+        (data) => send(data, request.headers.range, response),
+        () => response.writeHead(404).end(),
+      );
     });
   }
 
-  static async start(): Promise<ArtifactServer> {
-    const artifacts = new ArtifactServer();
+  static async start(folder: string): Promise<ArtifactServer> {
+    const artifacts = new ArtifactServer(folder);
     await new Promise<void>((resolve) => artifacts.#server.listen(0, "127.0.0.1", resolve));
     return artifacts;
   }
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  add(name: string, bytes: Uint8Array): Artifact {
-    this.#files.set(`/${name}`, bytes);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return { url: `${this.url}/${name}`, sha256, bytes: bytes.length };
   }
 
   async stop(): Promise<void> {

@@ -14,7 +14,7 @@ export const ACCELERATOR = "sram-bitplane-64x64";
 export const SPECIMEN = 7;
 
 /** A configuration file but for the accelerator, whose address is known when it is plugged in. */
-export type DemoConfig = Pick<Config, "device" | "store" | "broker" | "health">;
+export type DemoConfig = Pick<Config, "device" | "store" | "trust" | "broker" | "health">;
 
 /** An agent with an emulated accelerator. */
 export interface DemoDevice {

@@ -3,6 +3,8 @@ import { Failure } from "../../runtime/base/failure.ts";
 import { type FleetEvent, nameOf, type Report, topicOf } from "../../runtime/fleet/topics.ts";
 import type { Health } from "../../runtime/health/health.ts";
 
+type Job = Readonly<Record<string, unknown>>;
+
 /** Somebody at the broker who tells one device what to do and hears what it says. */
 export class Operator {
   readonly events: FleetEvent[] = [];
@@ -27,10 +29,10 @@ export class Operator {
     return operator;
   }
 
-  /** Gives the device a goal; its number within the fleet is counted here. */
-  async order(job: Readonly<Record<string, unknown>>): Promise<number> {
+  /** Gives the device a goal in an envelope that `sign` makes; its number within the fleet is counted here. */
+  async order(job: Readonly<Record<string, unknown>>, sign: (job: Job) => Uint8Array): Promise<number> {
     this.#seq++;
-    const payload = JSON.stringify({ v: 1, seq: this.#seq, device: this.#device, ...job });
+    const payload = Buffer.from(sign({ v: 1, seq: this.#seq, device: this.#device, ...job }));
     await this.#client.publishAsync(topicOf(this.#device, "job/desired"), payload, { qos: 1, retain: true });
     return this.#seq;
   }

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Aedes } from "aedes";
 import { loadProfile } from "../../device-profiles/profiles.ts";
+import type { Config } from "../../runtime/config.ts";
+import { disk } from "../../runtime/store/disk.ts";
+import { Repository } from "../fleet/repository.ts";
 import { ArtifactServer } from "./artifacts.ts";
 import { type DemoConfig, type DemoDevice, startInProcess, startOnTerminal } from "./device.ts";
 import { Operator } from "./operator.ts";
@@ -15,7 +18,9 @@ export interface World {
   readonly folder: string;
   readonly profile: string;
   readonly brokerUrl: string;
+  /** What the operator publishes, and with what he signs it. */
   readonly artifacts: ArtifactServer;
+  readonly repository: Repository;
   readonly operator: Operator;
   readonly device: DemoDevice;
   /** Stops all of it, the last first. */
@@ -33,15 +38,18 @@ export async function openWorld({ keep, inProcess }: { keep: boolean; inProcess:
     if (!keep) closers.push(() => rm(folder, { recursive: true, force: true }));
     const broker = await openBroker();
     closers.push(broker.close);
-    const artifacts = await ArtifactServer.start();
+    const operatorFolder = join(folder, "operator");
+    const repository = await Repository.create(disk, operatorFolder, Date.now(), { count: 2, threshold: 2 });
+    const artifacts = await ArtifactServer.start(join(operatorFolder, "repository"));
     closers.push(() => artifacts.stop());
     const operator = await Operator.connect(broker.url, DEVICE);
     closers.push(() => operator.disconnect());
     const profile = await writeProfile(folder);
     const start = inProcess ? startInProcess : startOnTerminal;
-    const device = await start(folder, await configFor(folder, profile, broker.url));
+    const trust = { root: join(operatorFolder, "root.json"), repository: artifacts.url };
+    const device = await start(folder, await configFor(folder, { profile, trust, broker: broker.url }));
     closers.push(() => device.stop());
-    return { folder, profile, brokerUrl: broker.url, artifacts, operator, device, end };
+    return { folder, profile, brokerUrl: broker.url, artifacts, repository, operator, device, end };
   } catch (error) {
     await end();
     throw error;
@@ -69,12 +77,19 @@ async function writeProfile(folder: string): Promise<string> {
   return path;
 }
 
-async function configFor(folder: string, profile: string, broker: string): Promise<DemoConfig> {
+interface Enrolment {
+  readonly profile: string;
+  readonly trust: Config["trust"];
+  readonly broker: string;
+}
+
+async function configFor(folder: string, { profile, trust, broker }: Enrolment): Promise<DemoConfig> {
   const store = join(folder, "store");
   await mkdir(store, { mode: 0o700 });
   return {
     device: { id: DEVICE, profile },
     store: { path: store },
+    trust,
     broker: { url: broker },
     health: { intervalSeconds: 1 },
   };

@@ -1,0 +1,63 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { isFailure } from "../runtime/base/failure.ts";
+import { parseEnvelope } from "../runtime/trust/envelope.ts";
+import { keys, release, revoke, sign, verify } from "../tools/fleet/commands.ts";
+import { rejection } from "./support/until.ts";
+
+const test = suite("fleet signing");
+const work = await mkdtemp(join(tmpdir(), "polaredge-signing-"));
+test.after(() => rm(work, { recursive: true }));
+const folder = join(work, "operator");
+const published = { root: join(folder, "root.json"), repository: join(folder, "repository") };
+const fixed = { folder, index: 3, minAgreement: 90, trialSeconds: 1, trialPasses: 2 };
+
+test("an operator's day: keys, a release, an assignment, a look at all of it, a new key, a revocation", async () => {
+  assert.match(await keys({ folder, rootKeys: 3, threshold: 2 }), /root\.json: enrol devices/);
+  for (const name of ["model.onnx", "calibration.npy", "probes.npy"]) await writeFile(join(work, name), name);
+  const samples = { calibration: join(work, "calibration.npy"), probes: join(work, "probes.npy") };
+  const made = await release(join(work, "model.onnx"), { ...fixed, ...samples, name: "kws", version: "1.4.0" });
+  assert.is(made.target, "releases/kws-1.4.0.json");
+  const again = release(join(work, "model.onnx"), { ...fixed, ...samples, name: "kws", version: "1.4.0" });
+  assert.ok(isFailure(await rejection(again), "input/malformed"), "a release never changes");
+
+  const assignment = { v: 1, jobId: "j", seq: 1, device: "pi-1", action: "install", release: made };
+  await writeFile(join(work, "job.json"), JSON.stringify(assignment));
+  const { payload } = parseEnvelope(Buffer.from(await sign(join(work, "job.json"), { folder })));
+  assert.equal(JSON.parse(Buffer.from(payload, "base64").toString()), assignment);
+
+  await keys({ folder, rootKeys: 1, threshold: 1, rotate: "root" });
+  await keys({ folder, rootKeys: 1, threshold: 1, renew: true });
+  const report = JSON.parse(await verify({ ...published, json: true }));
+  assert.equal(report.releases, [made]);
+  assert.equal(
+    report.roles.map(({ role, version }: { role: string; version: number }) => [role, version]),
+    [
+      ["root", 2],
+      ["targets", 1],
+      ["releases", 2],
+      ["snapshot", 4],
+      ["timestamp", 4],
+    ],
+  );
+  await revoke("kws", "1.4.0", { folder });
+  assert.equal(JSON.parse(await verify({ ...published, json: true })).releases, []);
+});
+
+test("what is wrong is said, and nothing is written", async () => {
+  const wrong: readonly (readonly [() => Promise<unknown>, string])[] = [
+    [() => keys({ folder, rootKeys: 1, threshold: 1 }), "input/malformed"],
+    [() => keys({ folder: join(work, "new"), rootKeys: 1, threshold: 2 }), "input/malformed"],
+    [() => keys({ folder, rootKeys: 1, threshold: 1, rotate: "boss" }), "input/malformed"],
+    [() => revoke("kws", "9", { folder }), "input/missing"],
+    [() => sign(join(work, "nowhere.json"), { folder }), "input/missing"],
+    [() => sign(join(work, "job.json"), { folder: join(work, "empty") }), "input/missing"],
+    [() => verify({ ...published, root: join(work, "job.json") }), "trust/malformed"],
+  ];
+  for (const [action, code] of wrong) assert.ok(isFailure(await rejection(action()), code as "input/missing"), code);
+});
+
+test.run();

@@ -1,0 +1,14 @@
+import { InvalidArgumentError } from "commander";
+
+/** Parsers of command-line values. @throws InvalidArgumentError, which commander explains */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("a whole number is expected");
+  return value;
+}
+
+export function decimal(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("a number is expected");
+  return value;
+}

@@ -1,0 +1,57 @@
+import { readFile } from "node:fs/promises";
+import * as z from "zod/mini";
+import { systemClock } from "../../runtime/base/clock.ts";
+import { Failure, messageOf } from "../../runtime/base/failure.ts";
+import { parseJson } from "../../runtime/base/json.ts";
+import { describeIssues } from "../../runtime/base/schema.ts";
+import { brokerOptions } from "../../runtime/config.ts";
+import type { BrokerOptions } from "../../runtime/fleet/connection.ts";
+import { disk } from "../../runtime/store/disk.ts";
+import { connectTo } from "../connect.ts";
+import { Audit } from "./audit.ts";
+import { Engine } from "./engine.ts";
+import { Repository } from "./repository.ts";
+import { FleetView } from "./view.ts";
+
+/** Where an operator works: `fleet.json`. */
+export interface DeskConfig {
+  readonly broker: BrokerOptions;
+  /** With keys, repository and audit log (`polaredge fleet keys`). */
+  readonly folder: string;
+}
+
+const RECONNECT_MS = 1000;
+
+const config: z.ZodMiniType<DeskConfig> = z.strictObject({ broker: brokerOptions, folder: z.string() });
+
+/** @throws Failure config/invalid */
+export async function readDeskConfig(path: string): Promise<DeskConfig> {
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    throw new Failure("config/invalid", `${path}: can't be read: ${messageOf(error)}`, { path }, error);
+  });
+  const json = parseJson(text, path, "config/invalid");
+  const parsed = config.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new Failure("config/invalid", `${path}: ${describeIssues("config", json, parsed.error.issues)}`, { path });
+}
+
+/** An operator at work. Several may be: what they know is at the broker, and orders are numbered by the clock. */
+export interface Desk {
+  readonly view: FleetView;
+  readonly engine: Engine;
+  readonly repository: Repository;
+  readonly audit: Audit;
+  close(): Promise<void>;
+}
+
+/** @throws Failure config/invalid, input/missing, fleet/unreachable */
+export async function openDesk(path: string): Promise<Desk> {
+  const { broker, folder } = await readDeskConfig(path);
+  const repository = await Repository.open(disk, folder);
+  const client = await connectTo(broker);
+  client.options.reconnectPeriod = RECONNECT_MS;
+  const view = await FleetView.open(client);
+  const audit = new Audit(disk, folder);
+  const engine = new Engine({ client, view, repository, audit, clock: systemClock });
+  return { view, engine, repository, audit, close: () => client.endAsync() };
+}

@@ -1,0 +1,99 @@
+import type { Command } from "commander";
+import { decimal, wholeNumber } from "../arguments.ts";
+import { EXIT } from "../exit.ts";
+import type { DeployOptions, DeskOptions } from "./operations.ts";
+import type { SimulateOptions } from "./simulate-command.ts";
+
+const WHOM = "all, names with commas, tag:, profile:, version: or status:";
+
+/** A command that works at the broker: `fleet.json` says where, as { "broker": {"url", "tls"}, "folder" }. */
+function atDesk(fleet: Command, name: string, description: string): Command {
+  return fleet
+    .command(name)
+    .description(description)
+    .requiredOption("--config <fleet.json>", "broker, and the operator's folder")
+    .option("--json", "print as JSON");
+}
+
+/** Adds what an operator does day by day. */
+export function addOperations(fleet: Command): void {
+  atDesk(fleet, "ls", "The devices: online, model, health, job.")
+    .option("--to <devices>", WHOM, "all")
+    .action(async (options: DeskOptions & { to: string }) => {
+      const { list } = await import("./operations.ts");
+      console.log(await list(options));
+    });
+  atDesk(fleet, "show <device>", "All that a device says of itself.").action(
+    async (device: string, options: DeskOptions) => {
+      const { show } = await import("./operations.ts");
+      console.log(await show(device, options));
+    },
+  );
+  addDeploy(fleet);
+  addSimulate(fleet);
+  atDesk(fleet, "watch", "The rollouts, and where their devices stand.").action(async (options: DeskOptions) => {
+    const { watch } = await import("./operations.ts");
+    console.log(await watch(options));
+  });
+  for (const [name, status, description] of [
+    ["pause", "paused", "Order no more devices of a rollout."],
+    ["resume", "running", "Go on with a rollout, whoever began it."],
+    ["cancel", "canceled", "End a rollout, and take back orders that were not carried out yet."],
+  ] as const) {
+    atDesk(fleet, `${name} <rollout>`, description).action(async (id: string, options: DeskOptions) => {
+      const { change } = await import("./operations.ts");
+      console.log(await change(id, status, options));
+    });
+  }
+  for (const action of ["rollback", "recalibrate"] as const) {
+    const what = action === "rollback" ? "Back to the model before." : "Fit the corrections anew.";
+    atDesk(fleet, action, what)
+      .requiredOption("--to <devices>", WHOM)
+      .action(async (options: DeskOptions & { to: string }) => {
+        const { order } = await import("./operations.ts");
+        console.log(await order(action, options));
+      });
+  }
+  atDesk(fleet, "audit", "What operators did; fails if a line of the log was changed.").action(
+    async (options: DeskOptions) => {
+      const { audit } = await import("./operations.ts");
+      console.log(await audit(options));
+    },
+  );
+}
+
+function addSimulate(fleet: Command): void {
+  fleet
+    .command("simulate")
+    .description("Devices that are none, for load and for trying rollouts: releases with the notes 'bad' fail there.")
+    .requiredOption("--config <fleet.json>", "broker, and the operator's folder")
+    .option("--devices <count>", "how many", wholeNumber, 100)
+    .option("--seed <number>", "of their delays", wholeNumber, 1)
+    .option("--step-ms <milliseconds>", "what a step of a job takes at most", wholeNumber, 1000)
+    .action(async (options: SimulateOptions) => {
+      const { simulate } = await import("./simulate-command.ts");
+      await simulate(options);
+    });
+}
+
+function addDeploy(fleet: Command): void {
+  atDesk(fleet, "deploy <name-version>", "Roll a release out in waves, and stop when devices fail.")
+    .option("--to <devices>", WHOM, "all")
+    .option("--waves <shares>", "rising, ending at 100%", "1%,10%,100%")
+    .option("--soak <seconds>", "after each wave", decimal, 60)
+    .option("--max-in-flight <count>", "devices at work at once", wholeNumber, 200)
+    .option("--abort-pct <percent>", "of the ordered devices may be bad", decimal, 10)
+    .option("--abort-min <count>", "so many may be in any case", wholeNumber, 1)
+    .option("--on-abort <action>", "pause, cancel, or rollback what was committed", "pause")
+    .option("--dry-run", "only say what would be done")
+    .addHelpText(
+      "after",
+      "\nExample:\n  polaredge fleet deploy kws-1.4.0 --config fleet.json --to tag:line-3 --waves 1%,10%,100%",
+    )
+    .action(async (release: string, options: DeployOptions) => {
+      const { deploy } = await import("./operations.ts");
+      const { text, done } = await deploy(release, options);
+      console.log(text);
+      if (!done) process.exitCode = EXIT.failed;
+    });
+}

@@ -1,0 +1,39 @@
+import { systemClock } from "../../runtime/base/clock.ts";
+import { uniform } from "../../runtime/base/random.ts";
+import { disk } from "../../runtime/store/disk.ts";
+import { untilSignal } from "../run.ts";
+import { readDeskConfig } from "./desk.ts";
+import { Repository } from "./repository.ts";
+import { SimulatedDevice } from "./simulate.ts";
+
+export interface SimulateOptions {
+  readonly config: string;
+  readonly devices: number;
+  readonly seed: number;
+  readonly stepMs: number;
+}
+
+/** Between two joining devices: a broker takes some hundred connections a second. */
+const JOIN_EVERY_MS = 4;
+
+/** `polaredge fleet simulate`: devices at the broker until a signal. @throws Failure config/invalid, input/missing */
+export async function simulate({ config, devices: count, seed, stepMs }: SimulateOptions): Promise<void> {
+  const { broker, folder } = await readDeskConfig(config);
+  const repository = await Repository.open(disk, folder);
+  const parts = {
+    broker,
+    signers: repository.signers,
+    manifestOf: async (target: string) => (await Repository.open(disk, folder)).manifest(target),
+    isBad: ({ notes }: { readonly notes?: string | undefined }) => notes === "bad",
+    random: uniform(seed),
+    stepMs,
+  };
+  const devices: SimulatedDevice[] = [];
+  for (let i = 0; i < count; i++) {
+    devices.push(new SimulatedDevice(`sim-${i}`, undefined, parts));
+    await systemClock.sleep(JOIN_EVERY_MS);
+  }
+  console.log(`${count} devices, sim-0 to sim-${count - 1}, at ${broker.url}; Ctrl-C ends them`);
+  await untilSignal();
+  await Promise.all(devices.map((device) => device.close()));
+}

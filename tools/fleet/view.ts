@@ -1,0 +1,130 @@
+import type { MqttClient } from "mqtt";
+import { Failure } from "../../runtime/base/failure.ts";
+import type { Info, Report } from "../../runtime/fleet/topics.ts";
+import type { Health } from "../../runtime/health/health.ts";
+import { sha256 } from "../../runtime/store/digest.ts";
+import { parseEnvelope } from "../../runtime/trust/envelope.ts";
+import type { DeviceView, Rollout } from "./rollout.ts";
+
+/** All that a device's retained topics say. */
+export interface Device extends DeviceView {
+  readonly id: string;
+  readonly info?: Info | undefined;
+  readonly health?: Health | undefined;
+}
+
+export const ROLLOUTS = "polaredge/fleet/rollouts/";
+const own = ["online", "info", "state", "job/reported", "job/desired"] as const;
+/** Retained messages come at once; so long without any, and they are all here. */
+const QUIET_MS = 300;
+
+/** The fleet as the broker remembers it: nothing is kept anywhere else. */
+export class FleetView {
+  readonly devices: Map<string, Device> = new Map();
+  readonly rollouts: Map<string, Rollout> = new Map();
+  /** Messages that came. */
+  messages = 0;
+  #changed: () => void = () => undefined;
+
+  /** Resolves when what is retained has come. */
+  static async open(client: MqttClient): Promise<FleetView> {
+    const view = new FleetView();
+    client.on("message", (topic, payload) => view.#hear(topic, payload));
+    await client.subscribeAsync([...own.map((name) => `polaredge/v1/+/${name}`), `${ROLLOUTS}+`], { qos: 1 });
+    for (let before = -1; before !== view.messages; ) {
+      before = view.messages;
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    }
+    return view;
+  }
+
+  /** Resolves with the next message, or after a while. */
+  change(atMostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, atMostMs);
+      this.#changed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #hear(topic: string, payload: Buffer): void {
+    this.messages++;
+    if (topic.startsWith(ROLLOUTS)) this.#hearRollout(topic.slice(ROLLOUTS.length), payload);
+    const [, id, name = ""] = /^polaredge\/v1\/([^/]+)\/(.+)$/.exec(topic) ?? [];
+    if (id !== undefined) this.#hearDevice(id, name, payload);
+    this.#changed();
+  }
+
+  #hearRollout(id: string, payload: Buffer): void {
+    const rollout = parsed<Rollout>(payload);
+    if (rollout) this.rollouts.set(id, rollout);
+    else this.rollouts.delete(id);
+  }
+
+  #hearDevice(id: string, name: string, payload: Buffer): void {
+    const device = this.devices.get(id) ?? { id, online: false, fault: false };
+    this.devices.set(id, { ...device, ...said(name, payload) });
+  }
+}
+
+function said(name: string, payload: Buffer): Partial<Device> {
+  switch (name) {
+    case "online":
+      return { online: String(payload) === "online" };
+    case "info":
+      return { info: parsed<Info>(payload) };
+    case "job/reported":
+      return { report: parsed<Report>(payload) };
+    case "state": {
+      const health = parsed<Health>(payload);
+      return { health, fault: health?.status === "fault" };
+    }
+    default:
+      return { desired: goalIn(payload) };
+  }
+}
+
+function parsed<T>(payload: Buffer): T | undefined {
+  try {
+    return (JSON.parse(String(payload)) as T) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Nothing is believed of it, so no signature is checked. */
+function goalIn(payload: Buffer): DeviceView["desired"] {
+  try {
+    const { jobId } = JSON.parse(Buffer.from(parseEnvelope(payload).payload, "base64").toString()) as { jobId: string };
+    return { jobId, hash: sha256(payload) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Devices by a selection: `all`, names with commas, `tag:`, `profile:`, `version:` or `status:`.
+ * @throws Failure input/missing when nobody is meant
+ */
+export function select(view: FleetView, selection: string): readonly string[] {
+  const [kind, value] = selection.split(":", 2);
+  const tests: Readonly<Record<string, ((device: Device) => boolean) | undefined>> = {
+    all: () => true,
+    tag: ({ info }) => info?.tags?.includes(value ?? "") === true,
+    profile: ({ info }) => info?.profile === value,
+    version: ({ report }) => report?.active?.version === value,
+    status: ({ health }) => health?.status === value,
+  };
+  const test = tests[kind];
+  const named = selection.split(",");
+  const found = test
+    ? [...view.devices.values()].filter(test).map(({ id }) => id)
+    : named.filter((id) => view.devices.has(id));
+  const unknown = test ? [] : named.filter((id) => !view.devices.has(id));
+  if (found.length === 0 || unknown.length > 0) {
+    throw new Failure("input/missing", `--to ${selection}: no such device${unknown.length > 0 ? `: ${unknown}` : ""}`);
+  }
+  return found.sort();
+}
