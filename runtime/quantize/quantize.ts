@@ -48,6 +48,7 @@ export interface LayerPolicy {
 /** How weights become codes: each to its nearest, or so that the errors of a column cancel on real inputs. */
 export type Rounding = "nearest" | "gptq";
 
+/** Up to this many bits a surrogate takes away so much that the codes are chosen with it in mind. */
 const COARSE_BITS = 4;
 
 /**

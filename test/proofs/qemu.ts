@@ -81,7 +81,7 @@ async function story({ session, place }: OpenAccelerator): Promise<Story> {
   };
   const float = importModel(job.model, job.name);
   const basis = await calibrationOf(float, job, () => {});
-  const polarized = polarize(quantizeModel(float, basis.observed, job.profile.quantization, "gptq"), basis);
+  const polarized = polarize(quantizeModel(float, basis.observed, job.profile.quantization, "gptq", basis.rank), basis);
   const expected = basis.observed.get(float.graph.output) ?? new Float32Array();
   const unit = await place(unitLayersOf(polarized, basis));
   const answers: number[] = [];
