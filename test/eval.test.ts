@@ -14,19 +14,24 @@ import type { EvalReport } from "../tools/eval-report.ts";
 const test = suite("eval");
 
 const folder = mkdtempSync(join(tmpdir(), "polaredge-eval-"));
-const inputs = join(folder, "x.npy");
-const labels = join(folder, "y.npy");
+/** Enough to tell corrections apart, and few for what is slow. */
+const many = { inputs: join(folder, "many.x.npy"), labels: join(folder, "many.y.npy") };
+const few = { inputs: join(folder, "few.x.npy"), labels: join(folder, "few.y.npy") };
 
 test.before(async () => {
-  const samples = bearingSamples(16 + 48, 5);
-  await writeFile(inputs, encodeNpy(samples.inputs));
-  await writeFile(labels, encodeNpy({ shape: [samples.labels.length], data: Float32Array.from(samples.labels) }, "u1"));
+  for (const [count, files] of [
+    [32 + 400, many],
+    [16 + 24, few],
+  ] as const) {
+    const { inputs, labels } = bearingSamples(count, 5);
+    await writeFile(files.inputs, encodeNpy(inputs));
+    await writeFile(files.labels, encodeNpy({ shape: [count], data: Float32Array.from(labels) }, "u1"));
+  }
 });
 test.after(() => rmSync(folder, { recursive: true }));
 
 const asked: EvalOptions = {
-  inputs,
-  labels,
+  ...few,
   profile: "raspberry-pi-4",
   age: "0s",
   seed: 1,
@@ -38,7 +43,7 @@ const evaluated = (options: Partial<EvalOptions>): Promise<EvalReport> =>
   evaluate(releaseFile("1.0.0").pathname, { ...asked, ...options }, () => {});
 
 test("at the same format, rank and samples our correction beats every other one", async () => {
-  const report = await evaluated({ format: "int2", compare: true });
+  const report = await evaluated({ ...many, format: "int2", compare: true, samples: 32 });
   assert.equal(
     report.compared.map(({ name }) => name),
     ["SVD", "LQER", "QERA-approx", "NPP-style"],
