@@ -9,6 +9,7 @@ import { serve } from "./emulator/serve.ts";
 import type { SessionTiming } from "./greeting.ts";
 import { Session } from "./session.ts";
 import { pair } from "./transport/pair.ts";
+import { openTcp } from "./transport/tcp.ts";
 import type { Connect } from "./transport/transport.ts";
 
 /** A device with an open session. Calling `place` again replaces what was placed before. */
@@ -41,6 +42,7 @@ export function parseAge(text: string): number {
 /**
  * Opens the session with the device at `address`:
  *   emulator:PROFILE[?seed=N&age=30d&temperature=45]  a modelled device in this process; `profile` is not needed
+ *   tcp://HOST:PORT                                   a serial line that is served over TCP, such as by ser2net
  *   serial:PATH or PATH                               a serial port, such as /dev/serial/by-id/...
  * @throws Failure `bridge/open`, `bridge/timeout`, `bridge/protocol-version`, `profile/...`, `input/malformed`.
  */
@@ -51,6 +53,8 @@ export async function openAccelerator(
 ): Promise<OpenAccelerator> {
   if (address.startsWith("emulator:")) return openEmulated(address.slice("emulator:".length), timing);
   if (!profile) throw new Failure("input/missing", `which accelerator is at ${address}? Its profile is needed`);
+  const tcp = tcpOf(address);
+  if (tcp) return openOver(() => openTcp(tcp.host, tcp.port), profile, undefined, timing);
   const path = pathOf(address);
   // Only here, so that nothing else needs serialport's native part.
   const { openSerial } = await import("./transport/serial.ts");
@@ -59,11 +63,19 @@ export async function openAccelerator(
 
 /** Whether there is a device at `address`, as far as can be told without opening it. */
 export async function isPresent(address: string): Promise<boolean> {
-  if (address.startsWith("emulator:")) return true;
+  if (address.startsWith("emulator:") || tcpOf(address)) return true;
   return access(pathOf(address)).then(
     () => true,
     () => false,
   );
+}
+
+/** @throws Failure `input/malformed` */
+function tcpOf(address: string): { readonly host: string; readonly port: number } | undefined {
+  if (!address.startsWith("tcp://")) return undefined;
+  const [, host = "", port = ""] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(address) ?? [];
+  if (host === "") throw new Failure("input/malformed", `tcp://HOST:PORT expected, got "${address}"`);
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }
 
 function pathOf(address: string): string {

@@ -11,7 +11,7 @@ import { buildFirmware, missingPrograms } from "../tools/firmware.ts";
 import { HostFirmware } from "./support/firmware.ts";
 
 const test = suite("firmware");
-const missing = missingPrograms("cc");
+const missing = missingPrograms("make", "cc");
 if (missing) process.stdout.write(`skipped: the firmware as a process: ${missing}\n`);
 const testBuilt = missing ? (_name: string, _run: () => Promise<void>): void => {} : test;
 const BOOT = 1000;

@@ -1,12 +1,14 @@
+import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
-import { q16 } from "../firmware-bridge/emulator/fixed.ts";
+import { exp2Negative, log2, normals, q16 } from "../firmware-bridge/emulator/fixed.ts";
 import { driftExponent, pcmCells, programmingSigma, readSigma } from "../firmware-bridge/emulator/pcm.ts";
 import { sramCells } from "../firmware-bridge/emulator/sram.ts";
 import { Tile } from "../firmware-bridge/emulator/tile.ts";
 import { cellTarget, maxLevel, planeCount } from "../firmware-bridge/planes.ts";
+import { crc32 } from "../firmware-bridge/protocol/crc.ts";
 import { uniform } from "../runtime/base/random.ts";
 
 const test = suite("physics");
@@ -223,6 +225,39 @@ test("heat lowers the gain, moves offsets apart and makes more noise", () => {
   near(at(75).mean / at(25).mean, 1 - 50 * 0.001, 0.005, "gain at 75 C");
   assert.is(at(25).sigma, 0);
   assert.ok(at(75).sigma > 0);
+});
+
+/** Computed once; the firmware gives the same (firmware.test.ts). Other numbers would be another chip to every host. */
+const golden = JSON.parse(readFileSync("test/vectors/physics.json", "utf8")) as {
+  readonly normals: number[];
+  readonly log2: [number, number][];
+  readonly exp2Negative: [number, number][];
+  readonly products: { readonly seed: number; readonly crc: number }[];
+};
+
+test("golden: the whole-number arithmetic, and what it stands for", () => {
+  const normal = normals(1);
+  assert.equal(
+    golden.normals.map(() => normal()),
+    golden.normals,
+  );
+  for (const [value, expected] of golden.log2) {
+    assert.is(log2(value), expected);
+    assert.ok(Math.abs(expected / 65536 - Math.log2(value)) < 2e-4, `log2(${value})`);
+  }
+  for (const [x, expected] of golden.exp2Negative) {
+    assert.is(exp2Negative(x), expected);
+    assert.ok(Math.abs(expected / 65536 - 2 ** (-x / 65536)) < 2e-4, `2^-${x / 65536}`);
+  }
+});
+
+test("golden: products of whole tiles", () => {
+  for (const { seed, crc } of golden.products) {
+    const { tile, vectors } = programmed(sram, seed);
+    const sums = new Int32Array(20 * sram.array.columns);
+    tile.multiply(vectors, sums);
+    assert.is(crc32(new Uint8Array(sums.buffer)), crc, `seed ${seed}`);
+  }
 });
 
 test("a tile gives the same numbers for the same seed, and others for another", () => {

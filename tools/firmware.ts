@@ -21,9 +21,10 @@ export function boardOf({ name }: AcceleratorProfile): string {
 }
 
 const packages = {
-  cc: "gcc libc6-dev make",
-  clang: "clang libclang-rt-14-dev make",
-  "arm-none-eabi-gcc": "gcc-arm-none-eabi make",
+  make: "make",
+  cc: "gcc libc6-dev",
+  clang: "clang libclang-rt-14-dev",
+  "arm-none-eabi-gcc": "gcc-arm-none-eabi",
   "qemu-system-arm": "qemu-system-arm",
 } as const;
 export type Program = keyof typeof packages;
@@ -46,7 +47,7 @@ function compilerOf(target: string): Program {
  * @throws Failure `input/missing` where there is no compiler
  */
 export function buildFirmware(target: string, options: readonly string[] = []): string {
-  const missing = missingPrograms(compilerOf(target));
+  const missing = missingPrograms("make", compilerOf(target));
   if (missing) throw new Failure("input/missing", `no compiler for the firmware: ${missing}`);
   const flavour = options.length > 0 ? options.join("-").replaceAll("=", "-") : "plain";
   const folder = join(tmpdir(), `polaredge-firmware-${process.getuid?.() ?? 0}`, flavour);

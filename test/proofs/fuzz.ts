@@ -18,7 +18,7 @@ import { buildFirmware, missingPrograms } from "../../tools/firmware.ts";
  */
 const minutes = Number(process.argv[2] ?? 10);
 const SLOWEST_MS = 2000;
-const missing = missingPrograms("clang");
+const missing = missingPrograms("make", "clang");
 if (missing) {
   process.stdout.write(`skipped: proof:fuzz: ${missing}\n`);
   process.exit(1);

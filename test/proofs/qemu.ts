@@ -36,7 +36,7 @@ const check = (what: string, good: boolean): void => {
   if (!good) faults.push(what);
 };
 
-const missing = missingPrograms("qemu-system-arm", "arm-none-eabi-gcc");
+const missing = missingPrograms("qemu-system-arm", "make", "arm-none-eabi-gcc");
 if (missing) {
   say(`skipped: proof:qemu: ${missing}`);
   process.exit(1);

@@ -7,6 +7,10 @@
 extern const uint32_t board_clock_hz;
 extern const unsigned board_uart_irq;
 
+/* How often board_tick is called; a multiple of 1000. */
+extern const uint32_t board_tick_hz;
+void board_tick(void);
+
 /* 8N1, no flow control, an interrupt for received bytes. */
 void board_start_uart(void);
 /* The interrupt: passes each received byte to received(). */

@@ -38,7 +38,13 @@ void received(uint8_t byte) {
     ring_head = next;
 }
 
-static void tick(void) { milliseconds++; }
+static void tick(void) {
+    static uint32_t ticks;
+    board_tick();
+    if (++ticks < board_tick_hz / 1000) return;
+    ticks = 0;
+    milliseconds++;
+}
 
 static void lock(void) { __asm volatile("cpsid i" ::: "memory"); }
 static void unlock(void) { __asm volatile("cpsie i" ::: "memory"); }
@@ -46,7 +52,7 @@ static void unlock(void) { __asm volatile("cpsie i" ::: "memory"); }
 void hal_start(void) {
     retained.boots = retained.mark == RETAINED ? retained.boots + 1 : 0;
     retained.mark = RETAINED;
-    REGISTER(SYSTICK_RELOAD) = board_clock_hz / 1000 - 1;
+    REGISTER(SYSTICK_RELOAD) = board_clock_hz / board_tick_hz - 1;
     REGISTER(SYSTICK_VALUE) = 0;
     REGISTER(SYSTICK_CONTROL) = 7;
     board_start_uart();

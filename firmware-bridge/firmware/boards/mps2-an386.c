@@ -11,6 +11,7 @@
 
 const uint32_t board_clock_hz = 25000000;
 const unsigned board_uart_irq = 0;
+const uint32_t board_tick_hz = 1000;
 
 void board_start_uart(void) {
     REGISTER(UART + 16) = 27; /* 25 MHz / 921600 */
@@ -21,6 +22,8 @@ void board_uart_isr(void) {
     UART_INTERRUPT = 2u;
     while ((UART_STATE & RX_FULL) != 0) received((uint8_t)UART_DATA);
 }
+
+void board_tick(void) {}
 
 void board_put(uint8_t byte) {
     while ((UART_STATE & TX_FULL) != 0) {

@@ -16,6 +16,7 @@
 
 const uint32_t board_clock_hz = 125000000;
 const unsigned board_uart_irq = 20;
+const uint32_t board_tick_hz = 1000;
 
 void board_start_uart(void) {
     REGISTER(RESETS_CLEAR) = UART0_AND_IO;
@@ -36,6 +37,8 @@ void board_uart_isr(void) {
     UART_CLEAR = RX_AND_TIMEOUT;
     while ((UART_FLAGS & RX_EMPTY) == 0) received((uint8_t)UART_DATA);
 }
+
+void board_tick(void) {}
 
 void board_put(uint8_t byte) {
     while ((UART_FLAGS & TX_FULL) != 0) {
