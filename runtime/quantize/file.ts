@@ -18,7 +18,7 @@ import { packCodes, unpackCodes } from "./packing.ts";
  * header points to, each at a multiple of four, then the SHA-256 of all before it. Little-endian.
  */
 const MAGIC = 0x524c4f50;
-const VERSION = 2;
+const VERSION = 3;
 const PREFIX = 12;
 const DIGEST = 32;
 
