@@ -19,7 +19,7 @@ import { bearingSamples } from "../../tools/bearing/samples.ts";
 import { boardOf, buildFirmware, missingPrograms } from "../../tools/firmware.ts";
 
 /**
- * `npm run proof:qemu`: the C firmware on emulated microcontrollers, over a real pty opened by serialport. A model is
+ * `npm run proof:qemu [-- short]`: the C firmware on emulated microcontrollers, over a real pty opened by serialport. A model is
  * programmed, calibrated, drifted and recalibrated, and must give the numbers of the TypeScript emulator; the cable is
  * pulled and the board reset in the middle of a batch; and products are counted.
  */
@@ -29,6 +29,8 @@ const SAMPLES = 4;
 const BAR = { productsPerSecond: 400, recoveryMs: 3000 } as const;
 const address = join(tmpdir(), `polaredge-qemu-${process.pid}`);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
+/** What other work on the machine decides is shown, but not judged. */
+const short = process.argv[2] === "short";
 const faults: string[] = [];
 const check = (what: string, good: boolean): void => {
   say(`  ${good ? "ok" : "NOT"} ${what}`);
@@ -219,7 +221,7 @@ await misfortunes();
 const perSecond = await throughput();
 check(
   `lm3s6965evb: ${perSecond.toFixed(0)} products/s of 128 x 64, bar ${BAR.productsPerSecond}`,
-  perSecond >= BAR.productsPerSecond,
+  short || perSecond >= BAR.productsPerSecond,
 );
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 say(
