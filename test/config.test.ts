@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
@@ -12,6 +13,11 @@ const least = {
   trust: null,
   broker: { url: "mqtts://broker:8883", username: "pi-1", password: "hunter2" },
 };
+
+test("the README's configuration is one", () => {
+  const [, json = ""] = /```json\n(\{\n {2}"device"[^`]*)```/.exec(readFileSync("README.md", "utf8")) ?? [];
+  assert.is(parseConfig(json, "README.md").device.id, "press-17");
+});
 
 test("what is left out has a default", () => {
   assert.equal(parseConfig(JSON.stringify(least), "c.json"), {
