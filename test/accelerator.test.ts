@@ -4,15 +4,15 @@ import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile, parseAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
 import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
-import { serve } from "../firmware-bridge/emulator/serve.ts";
 import { mapLayers, nominalWeights } from "../firmware-bridge/mapping.ts";
 import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
 import { Session } from "../firmware-bridge/session.ts";
-import { type LineFaults, pair } from "../firmware-bridge/transport/pair.ts";
+import type { LineFaults } from "../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { isFailure } from "../runtime/base/failure.ts";
 import { gaussian } from "../runtime/base/random.ts";
 import type { UnitLayer } from "../runtime/plan/unit.ts";
+import { lineTo } from "./support/line.ts";
 import { ManualClock } from "./support/manual-clock.ts";
 
 const test = suite("accelerator");
@@ -86,16 +86,10 @@ interface Bench {
 async function bench(profile: AcceleratorProfile, faults: LineFaults = { seed: 0 }, seed = 1): Promise<Bench> {
   const clock = new ManualClock();
   const device = new EmulatedDevice(profile, { seed, bootId: 1 });
-  let far: Transport;
-  const connect = async (): Promise<Transport> => {
-    const [host, end] = pair(faults);
-    far = end;
-    void serve(device, end);
-    return host;
-  };
+  const { connect, line } = lineTo(device, faults);
   const session = new Session(connect, { clock });
   await clock.until(session.reconnect());
-  return { clock, device, session, line: () => far };
+  return { clock, device, session, line };
 }
 
 const shapes: [rows: number, columns: number][] = [

@@ -2,11 +2,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { type DeviceStart, EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
-import { serve } from "../firmware-bridge/emulator/serve.ts";
 import { Session } from "../firmware-bridge/session.ts";
 import { type LineFaults, pair } from "../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { type FailureCode, isFailure } from "../runtime/base/failure.ts";
+import { lineTo } from "./support/line.ts";
 import { ManualClock } from "./support/manual-clock.ts";
 
 const test = suite("session");
@@ -25,18 +25,12 @@ interface Bench {
 async function bench(faults: LineFaults = { seed: 0 }, start: DeviceStart = {}): Promise<Bench> {
   const clock = new ManualClock();
   const device = new EmulatedDevice(profile, { bootId: 7, ...start });
-  let far: Transport;
-  const connect = async (): Promise<Transport> => {
-    const [host, end] = pair(faults);
-    far = end;
-    void serve(device, end);
-    return host;
-  };
+  const { connect, line } = lineTo(device, faults);
   const session = new Session(connect, { clock });
   const events: string[] = [];
   session.listen((event) => events.push(event));
   await clock.until(session.reconnect());
-  return { clock, device, session, events, line: () => far };
+  return { clock, device, session, events, line };
 }
 
 async function failureOf(work: Promise<unknown>): Promise<FailureCode | "no failure"> {

@@ -1,4 +1,5 @@
 import { Failure } from "../base/failure.ts";
+import { halfToFloat } from "../base/half.ts";
 import { encodeHeader, malformed, type NpyHeader, parseHeader } from "./npy-header.ts";
 import { type Shape, shapeText, sizeOf, type Tensor } from "./tensor.ts";
 
@@ -15,7 +16,7 @@ interface NumberType {
 const types: Readonly<Record<string, NumberType>> = {
   "<f4": { bytes: 4, read: (view, at) => view.getFloat32(at, true) },
   "<f8": { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
-  "<f2": { bytes: 2, read: (view, at) => half(view.getUint16(at, true)) },
+  "<f2": { bytes: 2, read: (view, at) => halfToFloat(view.getUint16(at, true)) },
   "|u1": { bytes: 1, read: (view, at) => view.getUint8(at) },
   "|i1": { bytes: 1, read: (view, at) => view.getInt8(at) },
   "|b1": { bytes: 1, read: (view, at) => Math.min(view.getUint8(at), 1) },
@@ -109,16 +110,6 @@ function indices(shape: Shape, at: number): number[] {
 
 function indexText(shape: Shape, at: number): string {
   return `[${indices(shape, at).join(", ")}]`;
-}
-
-/** IEEE 754 binary16: sign, 5 bits of exponent, 10 of fraction. */
-function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 function byte(value: number, shape: Shape, at: number): number {

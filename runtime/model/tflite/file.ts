@@ -1,4 +1,5 @@
 import { Failure } from "../../base/failure.ts";
+import { halfToFloat } from "../../base/half.ts";
 import { type Shape, shapeText, sizeOf } from "../../tensor/tensor.ts";
 import type { SourceNode } from "../builder/call.ts";
 import { type Constant, floats, integers } from "../builder/constant.ts";
@@ -110,15 +111,6 @@ function tensorOf(tensor: Table, index: number, buffers: readonly Table[]): Tfli
     shape: signature.length === shape.length ? signature : shape,
     data: data && data.length > 0 ? data : undefined,
   };
-}
-
-/** IEEE 754 half precision: sign, five bits of exponent with a bias of 15, ten of mantissa. */
-function halfToFloat(half: number): number {
-  const [exponent, mantissa] = [(half >> 10) & 31, half & 1023];
-  const sign = half & 0x8000 ? -1 : 1;
-  if (exponent === 0) return sign * mantissa * 2 ** -24;
-  if (exponent === 31) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1024 + mantissa) * 2 ** (exponent - 25);
 }
 
 const readers: Readonly<Record<string, (data: Uint8Array, shape: Shape) => Constant>> = {
