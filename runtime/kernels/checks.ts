@@ -106,11 +106,13 @@ function checkDepthwise(step: steps.DepthwiseStep, claim: Claim): void {
 }
 
 /** 2^16 products of 255 and 127 are still below 2^31. */
+const LONGEST = 2 ** 16;
+
 function checkMatrix(weights: QuantizedMatrix, expected: number, bias: Float32Array, claim: Claim): void {
   const { rows, columns, codes, scales, blockLength } = weights;
   claim(rows === expected, `${expected} rows of weights`, rows);
   claim(isCount(blockLength) && blockLength > 0, "blocks of 1 weight or more", blockLength);
-  claim(Math.min(rows, blockLength) <= 2 ** 16, "blocks of at most 65536 weights", blockLength);
+  claim(Math.min(rows, blockLength) <= LONGEST, `blocks of at most ${LONGEST} weights`, blockLength);
   claim(codes.length === rows * columns, `${rows} x ${columns} codes`, codes.length);
   const blocks = Math.ceil(rows / blockLength);
   claim(scales.length === blocks * columns, `${blocks} x ${columns} scales`, scales.length);
@@ -121,6 +123,7 @@ function checkSurrogate(surrogate: LowRank | undefined, rows: number, columns: n
   if (!surrogate) return;
   const { rank, a, b } = surrogate;
   claim(isCount(rank), "a rank of 0 or more", rank);
+  claim(rank === 0 || rows <= LONGEST, `at most ${LONGEST} rows beside a surrogate`, rows);
   claim(a.length === rows * rank, `A of ${rows} x ${rank}`, a.length);
   claim(b.length === rank * columns, `B of ${rank} x ${columns}`, b.length);
 }

@@ -1,26 +1,18 @@
-import { setFlagsFromString } from "node:v8";
 import { NO_CLAMP } from "../model/graph.ts";
 import type { LoadKernels } from "./kernels.ts";
 import { loadReference } from "./reference.ts";
 import type { ConvStep } from "./step.ts";
 
 /**
- * The builds of the kernels, the fastest first: by which instruction they multiply codes with narrow weights.
- * dot4 and dot2 are relaxed SIMD, whose results depend on the machine where a pair of products exceeds 16 bits or a code
- * of more than 127 may count as signed. The first never happens (wasm-packing.ts); the second is tried.
+ * The builds of the kernels: by which instruction they multiply codes with narrow weights. dot2 and dot4 are relaxed
+ * SIMD, which computes what the machine has an instruction for: on x64 codes count as unsigned (pmaddubsw), on arm64
+ * as signed (sdot). Within that, narrow weights are exact (wasm-packing.ts); which it is, is tried.
  */
 export const families = ["dot4", "dot2", "plain"] as const;
 export type Family = (typeof families)[number];
 
-const [major] = process.versions.v8.split(".").map(Number);
-
-/** Relaxed SIMD has been on since V8 11.4; Node 20 has 11.3, where it works behind a flag. */
-if (major < 12) setFlagsFromString("--experimental-wasm-relaxed-simd");
-
-/** V8 11's first-tier compiler gets dot4 wrong even where the result is defined; V8 13 (Node 24) does not. */
-export function mayBeExact(family: Family): boolean {
-  return family !== "dot4" || major >= 13;
-}
+/** What is worth trying here, the best first. */
+export const candidates: readonly Family[] = process.arch === "arm64" ? ["dot4", "plain"] : ["dot2", "plain"];
 
 /** Whether kernels answer as the reference does on all codes with the greatest narrow weights. */
 export function isExact(load: LoadKernels): boolean {

@@ -21,22 +21,21 @@ export interface Folded {
 }
 
 /**
- * z[r] = bias[r] + (sum of codes * a[k, r] over SURROGATE_BLOCK rows) * scales[r] + ..., block by block like y. `a` has
- * 16 bits per column: next to activations of 8 bits that is as good as f32, and z is the same on every machine.
+ * z[r] = bias[r] + (sum of codes * a[k, r] over all rows) * scales[r]. `a` has codes like those of weights, one scale
+ * per column: next to activations of 8 bits, and for what is itself a small correction, that is as good as f32.
  */
 export interface FoldedSurrogate {
   readonly rank: number;
   /** rows x rank. */
-  readonly a: Int16Array;
-  /** blocks x rank. */
+  readonly a: Int8Array;
   readonly scales: Float32Array;
   readonly bias: Float32Array;
   /** rank x columns. */
   readonly b: Float32Array;
 }
 
-/** 256 products of 255 and 2^15 - 1 are still below 2^31. */
-export const SURROGATE_BLOCK = 256;
+/** The largest code of `a`: two of them times 255 fit 16 bits (NARROW of quantize/format.ts). */
+const LARGEST = 64;
 
 export function foldProduct({ input, output, weights, bias, clamp, ...step }: ConvStep | DepthwiseStep): Folded {
   const affine = affineOf(input);
@@ -52,7 +51,7 @@ export function foldProduct({ input, output, weights, bias, clamp, ...step }: Co
   return {
     scales: weights.scales.map((scale) => (affine.scale * scale) / target.scale),
     bias: bias.map((value, j) => (value - shift * zeros[j]) / target.scale + target.zeroPoint - residual.zero),
-    surrogate: foldSurrogate("surrogate" in step ? step.surrogate : undefined, rows, affine, target),
+    surrogate: foldSurrogate("surrogate" in step ? step.surrogate : undefined, affine, target),
     residualScale: residual.scale,
     target,
   };
@@ -66,7 +65,7 @@ export function foldFinish({ vectors, output, gain, bias, surrogate, clamp, ...s
   return {
     scales: gain.map((value) => (affine.scale * value) / target.scale),
     bias: bias.map((value) => value / target.scale + target.zeroPoint - residual.zero),
-    surrogate: foldSurrogate(surrogate, vectors.shape[2], affine, target),
+    surrogate: foldSurrogate(surrogate, affine, target),
     residualScale: residual.scale,
     target,
   };
@@ -79,34 +78,25 @@ function foldResidual(residual: Slot | undefined, target: Target): { scale: numb
   return { scale, zero: scale * residual.zeroPoint };
 }
 
-function foldSurrogate(
-  surrogate: LowRank | undefined,
-  rows: number,
-  input: Affine,
-  target: Target,
-): FoldedSurrogate | undefined {
+function foldSurrogate(surrogate: LowRank | undefined, input: Affine, target: Target): FoldedSurrogate | undefined {
   if (!surrogate || surrogate.rank === 0) return undefined;
   const { rank, a, b } = surrogate;
   const units = columnUnits(a, rank);
-  const codes = new Int16Array(rows * rank);
+  const codes = Int8Array.from(a, (value, i) => Math.round(value / units[i % rank]));
   const sums = new Float64Array(rank);
-  for (let i = 0; i < codes.length; i++) {
-    codes[i] = Math.round(a[i] / units[i % rank]);
-    sums[i % rank] += codes[i];
-  }
-  const blocks = Math.ceil(rows / SURROGATE_BLOCK);
+  for (let i = 0; i < codes.length; i++) sums[i % rank] += codes[i];
   return {
     rank,
     a: codes,
-    scales: Float32Array.from({ length: blocks * rank }, (_, i) => input.scale * units[i % rank]),
+    scales: Float32Array.from(units, (unit) => input.scale * unit),
     bias: Float32Array.from(units, (unit, r) => -input.scale * input.zeroPoint * unit * sums[r]),
     b: b.map((value) => value / target.scale),
   };
 }
 
-/** What a 16-bit code of each column is worth. */
+/** What a code of each column is worth. */
 function columnUnits(a: Float32Array, rank: number): Float64Array {
   const peaks = new Float64Array(rank);
   for (let i = 0; i < a.length; i++) peaks[i % rank] = Math.max(peaks[i % rank], Math.abs(a[i]));
-  return peaks.map((peak) => peak / 32767 || 1);
+  return peaks.map((peak) => peak / LARGEST || 1);
 }

@@ -4,8 +4,8 @@ import { MAGIC } from "./rounding.ts";
 import type { Slot } from "./step.ts";
 
 const PAGE = 65536;
-/** Words that every kernel knows (assembly/memory.ts, dot.ts): where scratch begins, what rounds, eight ones. */
-const HEADER = 64;
+/** What every kernel knows (assembly/memory.ts): where scratch begins, what rounds, ones, sign bits, room for two vectors. */
+const HEADER = 48;
 /** Kernels read whole vectors, so up to this many bytes past the end of anything. They never write there. */
 const SLACK = 64;
 
@@ -26,8 +26,8 @@ export class Memory implements Arena {
     this.#constantsAt = aligned(HEADER + arenaBytes);
     this.#top = this.#constantsAt;
     this.#settle();
-    new Float32Array(this.wasm.buffer, 16, 4).fill(MAGIC);
-    new Int16Array(this.wasm.buffer, 32, 8).fill(1);
+    new Float32Array(this.wasm.buffer, 4, 1)[0] = MAGIC;
+    new Uint32Array(this.wasm.buffer, 8, 2).set([0x00010001, 0x80808080]);
   }
 
   /** Constants and scratch. */

@@ -1,5 +1,5 @@
 import { type Arena, arrayOf, startOf } from "./arena.ts";
-import { type Folded, type FoldedSurrogate, foldFinish, foldProduct, SURROGATE_BLOCK } from "./folding.ts";
+import { type Folded, type FoldedSurrogate, foldFinish, foldProduct } from "./folding.ts";
 import { bindGather } from "./reference-layout.ts";
 import { stored } from "./rounding.ts";
 import type { ConvStep, DepthwiseStep, FinishStep, Slot } from "./step.ts";
@@ -125,12 +125,7 @@ function addSurrogate(surrogate: FoldedSurrogate, y: Float32Array, vectors: Uint
 
 /** z[r] of the vector at `at`. */
 function projected({ rank, a, scales, bias }: FoldedSurrogate, r: number, vectors: Uint8Array, at: number): number {
-  const rows = a.length / rank;
-  let z = bias[r];
-  for (let block = 0, k = 0; k < rows; block++) {
-    let sum = 0;
-    for (const end = Math.min(rows, k + SURROGATE_BLOCK); k < end; k++) sum += vectors[at + k] * a[k * rank + r];
-    z = round(z + round(round(sum) * scales[block * rank + r]));
-  }
-  return z;
+  let sum = 0;
+  for (let i = r, k = at; i < a.length; i += rank, k++) sum += vectors[k] * a[i];
+  return round(bias[r] + round(round(sum) * scales[r]));
 }

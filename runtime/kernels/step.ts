@@ -15,7 +15,7 @@ export interface Slot {
 /**
  * y[p, j] = clamp( gain-free main path + bias[j] + surrogate + residual[p, j] ), where
  *   main[p, j] = input.scale * sum over rows k of (x[p, k] - input.zeroPoint) * w[k, j]
- *   surrogate  = input.scale * sum over k of (x[p, k] - zeroPoint) * A[k, r], times B[r, j]; A kept in 16 bits
+ *   surrogate  = input.scale * sum over k of (x[p, k] - zeroPoint) * A[k, r], times B[r, j]; A kept in 8 bits
  * Positions outside the input count as zeroPoint. The sums per block are exact integers. The result is stored as it
  * is (f32 output) or as y / output.scale + output.zeroPoint, saturated to 0..255 and rounded, halves to even (u8).
  */

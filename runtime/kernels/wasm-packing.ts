@@ -1,13 +1,13 @@
 /**
  * Weights in the order that the kernels multiply them. A row of weights meets the code at `offsets[row]` of the window.
- * A step is up to four neighbouring codes of one block (missing ones have weights of 0); a panel is eight columns. The
- * weights of a step and a panel: pairs of rows (0, 1) for the eight columns, then pairs (2, 3); or, if they are narrow,
- * the four rows of each column.
+ * A step is up to four neighbouring codes of one block (missing ones have weights of 0); a run is steps whose codes
+ * follow each other; a panel is eight columns. The weights of a step and a panel: pairs of rows (0, 1) for the eight
+ * columns, then pairs (2, 3); or, if they are narrow, the four rows of each column.
  */
 export interface PackedSteps {
-  /** For each block how many steps, then for each step the offset of its first code. */
-  readonly table: Int32Array;
-  readonly blocks: number;
+  /** For each block how many runs, then for each run the offset of its first code and how many codes its steps take. */
+  readonly runs: Int32Array;
+  readonly blocks: readonly (readonly RowGroup[])[];
   readonly steps: readonly RowGroup[];
 }
 
@@ -17,25 +17,36 @@ interface RowGroup {
 }
 
 export const PANEL = 8;
+const STEP = 4;
 
 export function panelsOf(columns: number): number {
   return Math.ceil(columns / PANEL);
 }
 
 export function packSteps(offsets: Int32Array, blockLength: number): PackedSteps {
-  const blocks = Math.ceil(offsets.length / blockLength);
-  const groups = Array.from({ length: blocks }, (_, block) =>
+  const count = Math.ceil(offsets.length / blockLength);
+  const blocks = Array.from({ length: count }, (_, block) =>
     groupRows(offsets, block * blockLength, Math.min(offsets.length, (block + 1) * blockLength)),
   );
-  const table = groups.flatMap((steps) => [steps.length, ...steps.map(({ row }) => offsets[row])]);
-  return { table: Int32Array.from(table), blocks, steps: groups.flat() };
+  return { runs: Int32Array.from(blocks.flatMap((steps) => runsOf(steps, offsets))), blocks, steps: blocks.flat() };
+}
+
+/** The part of the table for one block. */
+function runsOf(steps: readonly RowGroup[], offsets: Int32Array): number[] {
+  const runs: { at: number; codes: number }[] = [];
+  for (const { row } of steps) {
+    const last = runs[runs.length - 1];
+    if (last && offsets[row] === last.at + last.codes) last.codes += STEP;
+    else runs.push({ at: offsets[row], codes: STEP });
+  }
+  return [runs.length, ...runs.flatMap(({ at, codes }) => [at, codes])];
 }
 
 function groupRows(offsets: Int32Array, from: number, to: number): RowGroup[] {
   const groups: RowGroup[] = [];
   for (let row = from; row < to; row += groups[groups.length - 1].count) {
     let count = 1;
-    while (count < 4 && row + count < to && offsets[row + count] === offsets[row] + count) count++;
+    while (count < STEP && row + count < to && offsets[row + count] === offsets[row] + count) count++;
     groups.push({ row, count });
   }
   return groups;
@@ -66,15 +77,9 @@ export const IN_PAIRS: Order = Array.from({ length: 32 }, (_, i) => ({
 }));
 export const IN_FOURS: Order = Array.from({ length: 32 }, (_, i) => ({ k: i & 3, column: i >> 2 }));
 
-/** `codes` is rows x columns; the result has the same type of number, panels x steps x 32. */
-export function packWeights<T extends Int8Array | Int16Array>(
-  codes: T,
-  columns: number,
-  steps: readonly RowGroup[],
-  order: Order,
-): T {
-  const make = codes.constructor as new (length: number) => T;
-  const packed = new make(panelsOf(columns) * steps.length * order.length);
+/** `codes` is rows x columns; the result is panels x steps x 32. */
+export function packWeights(codes: Int8Array, columns: number, steps: readonly RowGroup[], order: Order): Int8Array {
+  const packed = new Int8Array(panelsOf(columns) * steps.length * order.length);
   let at = 0;
   for (let panel = 0; panel < columns; panel += PANEL) {
     for (const { row, count } of steps) {
@@ -85,6 +90,20 @@ export function packWeights<T extends Int8Array | Int16Array>(
     }
   }
   return packed;
+}
+
+/** What sums of signed codes lack: 128 times the sum of each block's weights, panels x blocks x 8. */
+export function packStarts(codes: Int8Array, columns: number, { blocks }: PackedSteps): Int32Array {
+  const starts = new Int32Array(panelsOf(columns) * blocks.length * PANEL);
+  for (const [block, steps] of blocks.entries()) {
+    for (const { row, count } of steps) {
+      for (let i = row * columns; i < (row + count) * columns; i++) {
+        const j = i % columns;
+        starts[(Math.floor(j / PANEL) * blocks.length + block) * PANEL + (j % PANEL)] += 128 * codes[i];
+      }
+    }
+  }
+  return starts;
 }
 
 /** `values` is rows x columns; the result is panels x rows x 8, missing columns 0. */

@@ -1,4 +1,6 @@
-import { type Folded, foldProduct, SURROGATE_BLOCK } from "./folding.ts";
+import { NO_CLAMP } from "../model/graph.ts";
+import type { Family } from "./family.ts";
+import { type Folded, type FoldedSurrogate, foldProduct } from "./folding.ts";
 import type { Memory } from "./memory.ts";
 import type { ConvStep, DepthwiseStep } from "./step.ts";
 import { describe, describeTarget } from "./wasm-descriptors.ts";
@@ -6,9 +8,10 @@ import {
   IN_FOURS,
   IN_PAIRS,
   isNarrow,
-  type PackedSteps,
+  PANEL,
   packPairs,
   packPanels,
+  packStarts,
   packSteps,
   packWeights,
   panelsOf,
@@ -16,8 +19,9 @@ import {
 import { describeWindow } from "./wasm-window.ts";
 import { windowsOf } from "./windows.ts";
 
-/** Scratch in front of the image: a tile of 4 x 8 sums (assembly/product.ts). */
-const TILE_BYTES = 128;
+/** Windows of a tile, and the scratch that their sums need (assembly/product.ts). */
+const TILE = 4;
+const TILE_BYTES = 4 * TILE * PANEL;
 
 /** The export for a step and the address of its descriptor. */
 export interface Packed {
@@ -25,26 +29,94 @@ export interface Packed {
   readonly descriptor: number;
 }
 
-/** @param relaxed whether the build has the kernel for narrow weights */
-export function packConv(memory: Memory, step: ConvStep, relaxed: boolean): Packed {
-  const { weights, input, output } = step;
-  const folded = foldProduct(step);
-  const rank = folded.surrogate?.rank ?? 0;
-  const zBytes = 4 * 32 * panelsOf(rank);
+export function packConv(memory: Memory, step: ConvStep, family: Family): Packed {
+  const { weights, input, output, residual } = step;
+  const { surrogate, ...folded } = foldProduct(step);
   const offsets = rowOffsets(windowsOf(step).taps, input.shape[2]);
-  const steps = packSteps(offsets, weights.blockLength);
-  const narrow = relaxed && isNarrow(weights.codes, weights.columns, steps.steps);
+  const rank = surrogate?.rank ?? 0;
+  const zPitch = PANEL * panelsOf(rank);
+  const z = memory.keep(new Float32Array(TILE * zPitch));
+  const main = packWeighted(memory, weights.codes, folded, offsets, weights.blockLength, family);
   const descriptor = describe(memory, "Convolution", {
-    window: describeWindow(memory, step, input.zeroPoint, TILE_BYTES + zBytes),
-    target: describeTarget(memory, output, folded.target),
-    main: describeProduct(memory, steps, weights.codes, folded, narrow ? IN_FOURS : IN_PAIRS),
-    side: describeSide(memory, offsets, folded),
-    rank,
-    b: folded.surrogate ? memory.keep(packPanels(folded.surrogate.b, weights.columns)) : 0,
-    residual: step.residual ? memory.address(step.residual) : 0,
-    residualScale: folded.residualScale,
+    window: describeWindow(memory, step, input.zeroPoint, TILE_BYTES),
+    main: describe(memory, "Product", {
+      ...main.fields,
+      target: describeTarget(memory, output, folded.target),
+      rank,
+      b: surrogate ? memory.keep(packPanels(surrogate.b, weights.columns)) : 0,
+      z,
+      zBytes: 4 * zPitch,
+      residual: residual ? memory.address(residual) : 0,
+      residualScale: folded.residualScale,
+    }),
+    side: describeSide(memory, surrogate, offsets, z, family),
   });
-  return { kernel: narrow ? "conv2d_narrow" : "conv2d", descriptor };
+  return { kernel: main.narrow ? "conv2d_narrow" : "conv2d", descriptor };
+}
+
+/** The surrogate's first factor as a product of its own, with z as its output; without one, a product of no columns. */
+function describeSide(
+  memory: Memory,
+  surrogate: FoldedSurrogate | undefined,
+  offsets: Int32Array,
+  z: number,
+  family: Family,
+): number {
+  const { a, rank, ...scaled } = surrogate ?? NOTHING;
+  const rows = surrogate ? offsets : new Int32Array();
+  const side = packWeighted(memory, a, scaled, rows, Math.max(1, rows.length), family);
+  const { min, max } = NO_CLAMP;
+  return describe(memory, "Product", {
+    ...side.fields,
+    target: describe(memory, "Target", {
+      output: z,
+      columns: PANEL * panelsOf(rank),
+      codes: 0,
+      lowest: min,
+      highest: max,
+    }),
+    rank: 0,
+    b: 0,
+    z: 0,
+    zBytes: 0,
+    residual: 0,
+    residualScale: 0,
+  });
+}
+
+const NOTHING = { a: new Int8Array(), rank: 0, scales: new Float32Array(), bias: new Float32Array() };
+
+/** Where the code of each row of weights is, relative to the window. */
+function rowOffsets(taps: readonly number[], channels: number): Int32Array {
+  return Int32Array.from({ length: taps.length * channels }, (_, row) => {
+    return taps[Math.floor(row / channels)] + (row % channels);
+  });
+}
+
+/** Weights as a build of the kernels wants them, and whether they are narrow for it. */
+function packWeighted(
+  memory: Memory,
+  codes: Int8Array,
+  { scales, bias }: Pick<Folded, "scales" | "bias">,
+  offsets: Int32Array,
+  blockLength: number,
+  family: Family,
+) {
+  const columns = bias.length;
+  const packed = packSteps(offsets, blockLength);
+  const { runs, blocks, steps } = packed;
+  const narrow = family !== "plain" && isNarrow(codes, columns, steps);
+  const fields = {
+    runs: memory.keep(runs),
+    blocks: blocks.length,
+    panels: panelsOf(columns),
+    weights: memory.keep(packWeights(codes, columns, steps, narrow ? IN_FOURS : IN_PAIRS)),
+    panelBytes: steps.length * IN_FOURS.length,
+    starts: memory.keep(family === "dot4" && narrow ? packStarts(codes, columns, packed) : new Int32Array()),
+    scales: memory.keep(packPanels(scales, columns)),
+    bias: memory.keep(packPanels(bias, columns)),
+  };
+  return { fields, narrow };
 }
 
 export function packDepthwise(memory: Memory, step: DepthwiseStep): number {
@@ -61,38 +133,4 @@ export function packDepthwise(memory: Memory, step: DepthwiseStep): number {
     scales: memory.keep(packPanels(scales, weights.columns)),
     bias: memory.keep(packPanels(bias, weights.columns)),
   });
-}
-
-/** Where the code of each row of weights is, relative to the window. */
-function rowOffsets(taps: readonly number[], channels: number): Int32Array {
-  return Int32Array.from({ length: taps.length * channels }, (_, row) => {
-    return taps[Math.floor(row / channels)] + (row % channels);
-  });
-}
-
-function describeProduct(
-  memory: Memory,
-  { table, blocks, steps }: PackedSteps,
-  codes: Int8Array | Int16Array,
-  { scales, bias }: Pick<Folded, "scales" | "bias">,
-  order: Parameters<typeof packWeights>[3],
-): number {
-  const columns = bias.length;
-  return describe(memory, "Product", {
-    steps: memory.keep(table),
-    blocks,
-    panels: panelsOf(columns),
-    weights: memory.keep(packWeights(codes, columns, steps, order)),
-    panelBytes: steps.length * 32 * codes.BYTES_PER_ELEMENT,
-    scales: memory.keep(packPanels(scales, columns)),
-    bias: memory.keep(packPanels(bias, columns)),
-  });
-}
-
-const NOTHING = { scales: new Float32Array(), bias: new Float32Array() };
-
-/** The surrogate's first factor; without one, a product of no columns. */
-function describeSide(memory: Memory, offsets: Int32Array, { surrogate }: Folded): number {
-  const steps = packSteps(surrogate ? offsets : new Int32Array(), SURROGATE_BLOCK);
-  return describeProduct(memory, steps, surrogate?.a ?? new Int16Array(), surrogate ?? NOTHING, IN_PAIRS);
 }

@@ -3,7 +3,8 @@ import { asset } from "../base/assets.ts";
 import { Failure } from "../base/failure.ts";
 import { bytesOf } from "./arena.ts";
 import { checkStep } from "./checks.ts";
-import { type Family, families, isExact, mayBeExact } from "./family.ts";
+import { compileKernels } from "./compilation.ts";
+import { candidates, type Family, isExact } from "./family.ts";
 import type { Kernels, LoadKernels } from "./kernels.ts";
 import { Memory } from "./memory.ts";
 import { bindReference, weightOf } from "./reference.ts";
@@ -13,13 +14,20 @@ import { type Packed, packConv, packDepthwise } from "./wasm-product.ts";
 
 type Exports = Readonly<Record<string, (descriptor: number) => void>>;
 
+let best: Promise<LoadKernels> | undefined;
+
 /**
- * Compiles the fastest kernels that are exact on this machine, once; each memory gets an instance of its own.
+ * The fastest kernels that are exact on this machine, compiled once per thread; each memory gets an instance of its own.
  * @throws Failure `input/missing` when the kernels were not built, `input/malformed` when they are damaged.
  */
-export async function loadWasm(): Promise<LoadKernels> {
-  for (const family of families) {
-    const load = mayBeExact(family) ? await loadFamily(family) : undefined;
+export function loadWasm(): Promise<LoadKernels> {
+  best ??= loadBest();
+  return best;
+}
+
+async function loadBest(): Promise<LoadKernels> {
+  for (const family of candidates) {
+    const load = await loadFamily(family);
     if (load && (family === "plain" || isExact(load))) return load;
   }
   return loadPlain();
@@ -28,13 +36,13 @@ export async function loadWasm(): Promise<LoadKernels> {
 /** Undefined where this engine has no relaxed SIMD. */
 export async function loadFamily(family: Family): Promise<LoadKernels | undefined> {
   if (family === "plain") return loadPlain();
-  const module = await WebAssembly.compile(await readKernels(family)).catch(() => undefined);
+  const module = await compileKernels(await readKernels(family)).catch(() => undefined);
   return module && ((arenaBytes) => kernelsIn(module, family, arenaBytes));
 }
 
 /** The build that runs everywhere. */
 export async function loadPlain(path: URL = fileOf("plain")): Promise<LoadKernels> {
-  const module = await WebAssembly.compile(await readKernels("plain", path)).catch((cause: unknown) => {
+  const module = await compileKernels(await readKernels("plain", path)).catch((cause: unknown) => {
     throw new Failure("input/malformed", `${path.pathname} is damaged; run "npm run build:kernels"`, {}, cause);
   });
   return (arenaBytes) => kernelsIn(module, "plain", arenaBytes);
@@ -62,7 +70,7 @@ function kernelsIn(module: WebAssembly.Module, family: Family, arenaBytes: numbe
     },
     bind: (step) => {
       checkStep(step, arenaBytes);
-      const packed = pack(memory, step, family !== "plain");
+      const packed = pack(memory, step, family);
       if (!packed) {
         sharedBytes += weightOf(step);
         return bindReference(memory, step);
@@ -76,11 +84,11 @@ function kernelsIn(module: WebAssembly.Module, family: Family, arenaBytes: numbe
 }
 
 /** The export for a step, and its descriptor; undefined for steps that the reference does in this memory. */
-function pack(memory: Memory, step: Step, relaxed: boolean): Packed | undefined {
+function pack(memory: Memory, step: Step, family: Family): Packed | undefined {
   switch (step.op) {
     case "conv2d":
       if (step.weights.rows === 0) return undefined;
-      return packConv(memory, step, relaxed);
+      return packConv(memory, step, family);
     case "depthwise":
       return { kernel: "depthwise", descriptor: packDepthwise(memory, step) };
     case "quantize":

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { loadProfile } from "../../device-profiles/profiles.ts";
 import { asset } from "../../runtime/base/assets.ts";
-import { isExact } from "../../runtime/kernels/family.ts";
 import type { LoadKernels } from "../../runtime/kernels/kernels.ts";
 import { loadReference } from "../../runtime/kernels/reference.ts";
 import { compile } from "../../runtime/plan/compile.ts";
@@ -25,8 +24,7 @@ const [command, file = command] = process.argv.slice(2);
 
 if (command === "prepare") writeFileSync(file, await prepared());
 else {
-  const exact = (await allWasm()).filter(isExact);
-  for (const load of [loadReference, ...exact]) {
+  for (const load of [loadReference, ...(await allWasm())]) {
     process.stdout.write(`${process.arch} ${load(16).name.replace(" ", "-")} ${digestOf(load, readFileSync(file))}\n`);
   }
 }

@@ -113,8 +113,10 @@ export function randomMatrix(
   return { rows, columns, codes, scales, blockLength };
 }
 
+/** A as the kernels keep it, in 64ths of each column's greatest. */
 function randomLowRank(rows: number, columns: number, rank: number, seed: number): LowRank {
-  return { rank, a: randomFloats(rows * rank, seed), b: randomFloats(rank * columns, seed + 1) };
+  const a = randomFloats(rows * rank, seed).map((x, i) => (i < rank ? 0.5 : Math.round(128 * x) / 128));
+  return { rank, a, b: randomFloats(rank * columns, seed + 1) };
 }
 
 /** -0.5 .. 0.5 */

@@ -17,21 +17,22 @@ function convolve<W>(d: Convolution): void {
   else matrix<W>(d, image);
 }
 
-/** Four windows at once, the surrogate's z first. */
+/** Four windows at once, the surrogate's z first: its weights are always narrow. */
 function matrix<W>(d: Convolution, image: usize): void {
-  const window = d.window, main = d.main, side = d.side;
-  for (let p = 0; p < window.positions; p += 4) {
+  const window = d.window;
+  const last = window.positions - 1;
+  for (let p = 0; p <= last; p += 4) {
     const a0 = windowAt(window, image, p), a1 = windowAt(window, image, p + 1);
     const a2 = windowAt(window, image, p + 2), a3 = windowAt(window, image, p + 3);
-    for (let panel: usize = 0; panel < side.panels; panel++) product4<i16>(d, side, panel, p, a0, a1, a2, a3);
-    for (let panel: usize = 0; panel < main.panels; panel++) product4<W>(d, main, panel, p, a0, a1, a2, a3);
+    product4<u8>(d.side, 0, 3, a0, a1, a2, a3);
+    product4<W>(d.main, p, last, a0, a1, a2, a3);
   }
 }
 
 function vector<W>(d: Convolution, image: usize): void {
   const main = d.main, side = d.side;
   let panel: usize = 0;
-  for (; panel < side.panels; panel++) product1<i16>(d, side, panel, image);
-  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(d, panel, image);
-  for (; panel < main.panels; panel++) product1<W>(d, main, panel, image);
+  for (; panel < side.panels; panel++) product1<u8>(side, panel, image);
+  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(main, panel, image);
+  for (; panel < main.panels; panel++) product1<W>(main, panel, image);
 }

@@ -50,10 +50,10 @@ export function depthwise(d: Depthwise): void {
         s31 = add1(s31, pairsHigh(x, y), w1);
       }
       const f0 = v128.load(scales), f1 = v128.load(scales, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
-      store8(t, p, channel, real(s00, f0, b0), real(s01, f1, b1), lowest, highest);
-      store8(t, p1, channel, real(s10, f0, b0), real(s11, f1, b1), lowest, highest);
-      store8(t, p2, channel, real(s20, f0, b0), real(s21, f1, b1), lowest, highest);
-      store8(t, p3, channel, real(s30, f0, b0), real(s31, f1, b1), lowest, highest);
+      store8(t, <usize>(p * t.columns + channel), t.columns - channel, real(s00, f0, b0), real(s01, f1, b1), lowest, highest);
+      store8(t, <usize>(p1 * t.columns + channel), t.columns - channel, real(s10, f0, b0), real(s11, f1, b1), lowest, highest);
+      store8(t, <usize>(p2 * t.columns + channel), t.columns - channel, real(s20, f0, b0), real(s21, f1, b1), lowest, highest);
+      store8(t, <usize>(p3 * t.columns + channel), t.columns - channel, real(s30, f0, b0), real(s31, f1, b1), lowest, highest);
       scales += 32;
       bias += 32;
       a0 += 8;

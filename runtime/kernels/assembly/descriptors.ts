@@ -32,33 +32,37 @@ export class Target {
   highest: f32;
 }
 
-/** One product of windows with packed weights: y = bias + sum over blocks of scale * (exact sum of codes). */
+/** One product of windows with packed weights: y = bias + sum over blocks of scale * (exact sum of codes) + ... */
 @unmanaged
 export class Product {
-  /** For each block: how many steps, then for each step where its four codes are, relative to the window. */
-  steps: usize;
+  target: Target;
+  /** For each block: how many runs, then for each run where its codes are, relative to the window, and its steps. */
+  runs: usize;
   blocks: usize;
-  /** Panels of eight columns: per step 8 x 4 weights, pairs first (see wasm-packing.ts). */
+  /** Panels of eight columns: per step 8 x 4 weights (see wasm-packing.ts). */
   panels: usize;
   weights: usize;
   panelBytes: usize;
-  /** Panel by panel: blocks x 8, and 8. */
+  /** Panel by panel: blocks x 8 (what sums begin with, i32; and scales), and 8. */
+  starts: usize;
   scales: usize;
   bias: usize;
+  /** ... + z b, where z is what the side product found for the window and b is rank x 8, panel by panel ... */
+  rank: usize;
+  b: usize;
+  z: usize;
+  zBytes: usize;
+  /** ... + the codes of a residual in the output's shape (0: none), times a scale. */
+  residual: usize;
+  residualScale: f32;
 }
 
+/** The side product is the surrogate's first factor: z of four windows. Without a surrogate it has no panels. */
 @unmanaged
 export class Convolution {
   window: Window;
-  target: Target;
   main: Product;
-  /** The surrogate's first factor, in 16 bits; its second is `b`, panel by panel rank x 8. */
   side: Product;
-  rank: usize;
-  b: usize;
-  /** Codes to be added, like the output; 0: none. */
-  residual: usize;
-  residualScale: f32;
 }
 
 @unmanaged

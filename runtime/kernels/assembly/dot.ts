@@ -1,6 +1,6 @@
-import { ones } from "./memory";
+import { ones, signs } from "./memory";
 
-// FAMILY comes from the command line that compiles (package.json): 0 plain, 1 dot2, 2 dot4.
+// FAMILY comes from the command line that compiles (build.sh): 0 plain, 1 dot2, 2 dot4; family.ts says what they are.
 
 /** Whether weights are multiplied four at a time. As a type, u8 stands for signed weights that are narrow. */
 @inline
@@ -8,10 +8,28 @@ export function isNarrow<W>(): bool {
   return FAMILY > 0 && sizeof<W>() == 1 && !isSigned<W>();
 }
 
+/** Codes as `dot` takes them: dot4 wants them signed, 128 less. */
+@inline
+export function operand(codes: v128): v128 {
+  return FAMILY == 2 ? v128.xor(codes, signs()) : codes;
+}
+
+/** The four codes at an address, in all lanes, as an operand. */
+@inline
+export function four(at: usize): v128 {
+  return operand(v128.load32_splat(at));
+}
+
+/** What sums begin with: 0, or for dot4 what the signed codes lack, 128 times the weights. */
+@inline
+export function begin<W>(starts: usize): v128 {
+  return FAMILY == 2 && isNarrow<W>() ? v128.load(starts) : i32x4.splat(0);
+}
+
 /**
- * Adds w[4 i .. 4 i + 3] . x[4 i .. 4 i + 3] to lane i: w signed, x codes of 0 .. 255. The relaxed instructions may
- * saturate the sum of a pair to 16 bits, which narrow weights never need (wasm-packing.ts), and may take x for signed,
- * which is tried before they are used (family.ts).
+ * Adds w[4 i .. 4 i + 3] . x[4 i .. 4 i + 3] to lane i: w signed, x an operand. The relaxed instructions may saturate
+ * the sum of a pair to 16 bits, which narrow weights never need (wasm-packing.ts); whether they take x for signed or
+ * not depends on the machine and is tried before they are used (family.ts).
  */
 @inline
 export function dot(sum: v128, w: v128, x: v128): v128 {

@@ -24,7 +24,7 @@ export function add(d: Elementwise): void {
   for (let row = 0; row < d.rows; row++) {
     for (let column = 0; column < t.columns; column += 8) {
       const x = v128.load8x8_u(a + <usize>column), y = v128.load8x8_u(b + <usize>column);
-      store8(t, row, column, sum(low(x), low(y), aScale, bScale, bias), sum(high(x), high(y), aScale, bScale, bias), lowest, highest);
+      store8(t, <usize>(row * t.columns + column), t.columns - column, sum(low(x), low(y), aScale, bScale, bias), sum(high(x), high(y), aScale, bScale, bias), lowest, highest);
     }
     a += <usize>t.columns;
   }
@@ -44,7 +44,7 @@ export function mul(d: Elementwise): void {
   for (let row = 0; row < d.rows; row++) {
     for (let column = 0; column < t.columns; column += 8) {
       const x = v128.load8x8_u(a + <usize>column), y = v128.load8x8_u(b + <usize>column);
-      store8(t, row, column, product(low(x), low(y), aZero, bZero, scale, bias), product(high(x), high(y), aZero, bZero, scale, bias), lowest, highest);
+      store8(t, <usize>(row * t.columns + column), t.columns - column, product(low(x), low(y), aZero, bZero, scale, bias), product(high(x), high(y), aZero, bZero, scale, bias), lowest, highest);
     }
     a += <usize>t.columns;
   }

@@ -1,25 +1,34 @@
 import { Window } from "./descriptors";
 
-/** Fixed words at the start of memory, written by memory.ts: where scratch begins now, what rounds (rounding.ts), ones. */
+/** Words at the start of memory, written by memory.ts: where scratch begins now, what rounds, ones, sign bits. */
 const SCRATCH: usize = 0;
-const MAGIC: usize = 16;
-const ONES: usize = 32;
+const MAGIC: usize = 4;
+const ONES: usize = 8;
+const SIGNS: usize = 12;
+/** Room for two vectors. */
+export const spare: usize = 16;
 
 @inline
 export function scratch(): usize {
   return load<usize>(SCRATCH);
 }
 
-/** Loaded, because V8 would build a v128 constant anew in every turn of a loop. */
+/** Constants are loaded, because V8 would build them anew in every turn of a loop. This one rounds (rounding.ts). */
 @inline
 export function magic(): v128 {
-  return v128.load(MAGIC);
+  return v128.load32_splat(MAGIC);
 }
 
 /** Eight ones of 16 bits. */
 @inline
 export function ones(): v128 {
-  return v128.load(ONES);
+  return v128.load32_splat(ONES);
+}
+
+/** The highest bit of each byte. */
+@inline
+export function signs(): v128 {
+  return v128.load32_splat(SIGNS);
 }
 
 /** The image that the windows stand on: the input itself, or its copy with a border. */

@@ -41,7 +41,7 @@ export function average_pool(d: Pool): void {
       }
       low = f32x4.add(zero, f32x4.mul(f32x4.convert_i32x4_s(low), multiplier));
       high = f32x4.add(zero, f32x4.mul(f32x4.convert_i32x4_s(high), multiplier));
-      store8(t, p, channel, low, high, lowest, highest);
+      store8(t, <usize>(p * t.columns + channel), t.columns - channel, low, high, lowest, highest);
     }
   }
 }

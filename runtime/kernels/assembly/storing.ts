@@ -1,5 +1,5 @@
 import { Target } from "./descriptors";
-import { magic } from "./memory";
+import { magic, spare } from "./memory";
 
 /** Of two values: the first bound wins over NaN, as in rounding.ts. */
 @inline
@@ -22,44 +22,32 @@ export function toCodes(low: v128, high: v128): v128 {
 }
 
 /** The first `count` (up to 16) bytes of v. */
+@inline
 export function storeBytes(to: usize, v: v128, count: i32): void {
-  if (count == 16) {
+  if (count >= 16) {
     v128.store(to, v);
     return;
   }
-  if (count & 8) {
-    v128.store64_lane(to, v, 0);
-    v = v128.shuffle<i8>(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-    to += 8;
-  }
-  if (count & 4) {
-    v128.store32_lane(to, v, 0);
-    v = v128.shr<u64>(v, 32);
-    to += 4;
-  }
-  if (count & 2) {
-    v128.store16_lane(to, v, 0);
-    v = v128.shr<u64>(v, 16);
-    to += 2;
-  }
-  if (count & 1) v128.store8_lane(to, v, 0);
+  v128.store(spare, v);
+  copy(to, count);
 }
 
-/** The first `count` (1 .. 7) of eight floats. */
-export function storeFloats(to: usize, low: v128, high: v128, count: i32): void {
-  if (count >= 4) {
-    v128.store(to, low);
-    to += 16;
-    low = high;
-  }
-  storeBytes(to, low, (count & 3) << 2);
-}
-
-/** Eight values of one position from `column` on (fewer at the end of it), clamped and in the output's type. */
+/** The first `count` (up to 7) of eight floats. */
 @inline
-export function store8(t: Target, position: i32, column: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
-  const at = <usize>(position * t.columns + column);
-  const left = t.columns - column;
+export function storeFloats(to: usize, low: v128, high: v128, count: i32): void {
+  v128.store(spare, low);
+  v128.store(spare, high, 16);
+  copy(to, count << 2);
+}
+
+/** No function that is called takes vectors: V8's revectorizer (compilation.ts) ends the process when one does. */
+function copy(to: usize, count: i32): void {
+  for (let i: usize = 0; i < <usize>count; i++) store<u8>(to + i, load<u8>(spare + i));
+}
+
+/** Eight values (fewer if fewer are `left` of the position) from number `at` of the output on, clamped and in its type. */
+@inline
+export function store8(t: Target, at: usize, left: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
   low = clamped(low, lowest, highest);
   high = clamped(high, lowest, highest);
   if (t.codes) {
