@@ -30,8 +30,9 @@ function errorOf(quantized: Float32Array): number {
 
 for (const name of ["nf4", "nf3", "int2", "ternary"] as const) {
   test(`${name}: codes chosen together with the path leave less error than codes chosen before it`, () => {
-    const before = gptq(formats[name], weights, COLUMNS, 32, roundingOrder(moments, ROWS));
-    const together = alternate(formats[name], weights, COLUMNS, 32, moments, RANK);
+    const order = roundingOrder(moments, ROWS);
+    const before = gptq(formats[name], weights, COLUMNS, 32, order);
+    const together = alternate(formats[name], weights, COLUMNS, 32, moments, order, RANK, 12);
     const [plain, better] = [before, together].map((matrix) => errorOf(dequantizeMatrix(matrix)));
     assert.ok(better < 0.95 * plain, `${better} against ${plain}`);
     for (const code of together.codes) assert.ok(formats[name].codeBook.includes(code));

@@ -6,6 +6,7 @@ import { openTeacher } from "../runtime/kernels/float.ts";
 import { importModel } from "../runtime/model/import.ts";
 import { sizeOf } from "../runtime/tensor/tensor.ts";
 import { difference } from "./support/golden.ts";
+import { randomModel, residualGraph } from "./support/models.ts";
 import { naive } from "./support/naive.ts";
 import { onnxModel } from "./support/onnx.ts";
 import { layerCases } from "./support/onnx-layers.ts";
@@ -72,6 +73,17 @@ for (const [what, run] of Object.entries(refused)) {
     assert.ok(isFailure(error) && error.code.startsWith("input/"), String(error));
   });
 }
+
+test("from values known in the middle the rest comes out as from the input, and nothing before them runs", async () => {
+  const residual = randomModel(residualGraph, 7);
+  const inputs = normals(SAMPLES * sizeOf(residualGraph.input.shape), 2);
+  const { taps } = await (await openTeacher(residual)).run(inputs, SAMPLES, ["stem", "depth", "logits"]);
+  const { weights, bias } = entry(residual.weights, "depth");
+  const silent = { weights: new Float32Array(weights.length), bias };
+  const rest = await openTeacher({ ...residual, weights: new Map(residual.weights).set("depth", silent) });
+  const known = new Map(["stem", "depth"].map((value) => [value, entry(taps, value)]));
+  assert.equal(await rest.runFrom(known, SAMPLES, "logits"), entry(taps, "logits"));
+});
 
 test("loading tfjs leaves nothing behind that would rethrow the process's errors", () => {
   assert.is(process.listenerCount("uncaughtException"), 0);

@@ -2,10 +2,20 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type * as Tfjs from "@tensorflow/tfjs-core";
+import { entry } from "../base/entry.ts";
 import { Failure, unreachable } from "../base/failure.ts";
-import { type Activation, type Clamp, isLayer, type Layer, type Node, type Pool, shapeOf } from "../model/graph.ts";
+import {
+  type Activation,
+  type Clamp,
+  type Graph,
+  isLayer,
+  type Layer,
+  type Node,
+  type Pool,
+  shapeOf,
+} from "../model/graph.ts";
 import type { FloatModel } from "../model/stages.ts";
-import type { FloatAnswer, FloatTeacher } from "../model/teacher.ts";
+import type { FloatTeacher } from "../model/teacher.ts";
 import { shapeText, sizeOf } from "../tensor/tensor.ts";
 
 /** Floats of all values of one batch together: 16 MB. */
@@ -56,7 +66,16 @@ export async function openTeacher(model: FloatModel): Promise<FloatTeacher> {
   }
   return {
     model,
-    run: (inputs, count, taps = []) => runBatches(tf, model, layers, inputs, count, taps),
+    async run(inputs, count, taps = []) {
+      checkRun(model, inputs, count, taps);
+      const { input, output } = model.graph;
+      const known = new Map([[input.name, inputs]]);
+      const answers = await runBatches(tf, model, layers, known, count, new Set([output, ...taps]));
+      return { output: entry(answers, output), taps: new Map(taps.map((value) => [value, entry(answers, value)])) };
+    },
+    async runFrom(known, count, wanted) {
+      return entry(await runBatches(tf, model, layers, known, count, new Set([wanted])), wanted);
+    },
     close() {
       for (const { weights, bias } of layers.values()) tf.dispose([weights, bias]);
       layers.clear();
@@ -82,34 +101,47 @@ async function runBatches(
   tf: Tf,
   model: FloatModel,
   layers: ReadonlyMap<string, LayerTensors>,
-  inputs: Float32Array,
+  known: ReadonlyMap<string, Float32Array>,
   count: number,
-  taps: readonly string[],
-): Promise<FloatAnswer> {
+  wanted: ReadonlySet<string>,
+): Promise<Map<string, Float32Array>> {
   const { graph } = model;
-  const sampleLength = sizeOf(graph.input.shape);
-  checkRun(model, inputs, count, taps);
-  const wanted = [...new Set([graph.output, ...taps])];
-  const answers = new Map(wanted.map((value) => [value, new Float32Array(count * sizeOf(shapeOf(graph, value)))]));
-  const floatsPerSample = graph.nodes.reduce((sum, node) => sum + sizeOf(node.shape), sampleLength);
+  const lengthOf = (value: string): number => sizeOf(shapeOf(graph, value));
+  const nodes = between(graph, known, wanted);
+  const read = [...known].filter(([value]) => wanted.has(value) || nodes.some(({ inputs }) => inputs.includes(value)));
+  const answers = new Map([...wanted].map((value) => [value, new Float32Array(count * lengthOf(value))]));
+  const floatsPerSample = [...nodes.map(({ name }) => name), ...read.map(([value]) => value)].reduce(
+    (sum, value) => sum + lengthOf(value),
+    0,
+  );
   const batch = Math.max(1, Math.floor(BATCH_FLOATS / floatsPerSample));
   for (let first = 0; first < count; first += batch) {
     const size = Math.min(batch, count - first);
-    const samples = inputs.subarray(first * sampleLength, (first + size) * sampleLength);
     tf.tidy(() => {
-      const values = runGraph(tf, model, layers, samples, size);
+      const given = read.map(([value, numbers]): [string, Tensor] => {
+        const part = numbers.subarray(first * lengthOf(value), (first + size) * lengthOf(value));
+        return [value, tf.tensor(part, [size, ...shapeOf(graph, value)])];
+      });
+      const values = runNodes(tf, nodes, layers, new Map(given), size);
       for (const [value, answer] of answers) {
-        const part = values.get(value)?.dataSync<"float32">() ?? [];
-        answer.set(part, first * (answer.length / count));
+        answer.set(entry(values, value).dataSync<"float32">(), first * (answer.length / count));
       }
     });
     // The event loop gets its turn between batches.
     if (first + size < count) await setImmediate();
   }
-  return {
-    output: answers.get(graph.output) ?? new Float32Array(),
-    taps: new Map(taps.map((value) => [value, answers.get(value) ?? new Float32Array()])),
-  };
+  return answers;
+}
+
+/** The nodes that have to run for the `wanted` values when others are known. */
+function between(graph: Graph, known: ReadonlyMap<string, unknown>, wanted: ReadonlySet<string>): Node[] {
+  const needed = new Set(wanted);
+  const backwards = graph.nodes.toReversed().filter(({ name, inputs }) => {
+    const runs = needed.has(name) && !known.has(name);
+    if (runs) for (const input of inputs) needed.add(input);
+    return runs;
+  });
+  return backwards.reverse();
 }
 
 function checkRun({ graph }: FloatModel, inputs: Float32Array, count: number, taps: readonly string[]): void {
@@ -124,15 +156,14 @@ function checkRun({ graph }: FloatModel, inputs: Float32Array, count: number, ta
 }
 
 /** All values of `size` samples. A value has one more axis in front than in the graph: the sample. */
-function runGraph(
+function runNodes(
   tf: Tf,
-  { graph }: FloatModel,
+  nodes: readonly Node[],
   layers: ReadonlyMap<string, LayerTensors>,
-  samples: Float32Array,
+  values: Map<string, Tensor>,
   size: number,
 ): Map<string, Tensor> {
-  const values = new Map<string, Tensor>([[graph.input.name, tf.tensor(samples, [size, ...graph.input.shape])]]);
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     const inputs = node.inputs.map((name) => {
       const value = values.get(name);
       if (!value) throw new Failure("model/malformed", `${node.name} reads ${name}, which is not there yet`);

@@ -8,6 +8,8 @@ export interface FloatTeacher {
    * Returns the output, and each value named in `taps`, in the same form. Runs in batches, so memory stays bounded.
    */
   run(inputs: Float32Array, count: number, taps?: readonly string[]): Promise<FloatAnswer>;
+  /** One value from others, all in that form, that are `known` already: only what lies between them is computed. */
+  runFrom(known: ReadonlyMap<string, Float32Array>, count: number, wanted: string): Promise<Float32Array>;
   /** Frees the backend's tensors. */
   close(): void;
 }

@@ -5,7 +5,13 @@ import type { FloatModel, FloatWeights, FormatName } from "../model/stages.ts";
 import { correctionBytes } from "../plan/weight-bytes.ts";
 import { dequantizeMatrix, storedBytes } from "../quantize/format.ts";
 import { formats } from "../quantize/formats.ts";
-import { type InputStatistics, inputsOf, type QuantizationPolicy, roundLayer } from "../quantize/quantize.ts";
+import {
+  type InputStatistics,
+  inputMeans,
+  inputsOf,
+  type QuantizationPolicy,
+  roundLayer,
+} from "../quantize/quantize.ts";
 import { lowRank, meanDiagonal, ridged } from "../tensor/linear.ts";
 import { product } from "../tensor/products.ts";
 import { divergence, logitsOf } from "./divergence.ts";
@@ -34,6 +40,8 @@ const WHOLE = 65536;
 
 /** As in surrogate.ts: directions of the input never seen count a little. */
 const UNSEEN = 0.01;
+/** Of choosing coarse codes with their surrogate: fewer than the final choice takes tell options apart as well. */
+const ROUNDS = 4;
 
 /**
  * How much each layer minds each format and rank: the model's answers on the calibration samples with only this layer
@@ -53,7 +61,10 @@ export async function sensitivities(
   for (const layer of layers) {
     calibration.onLayer?.(layer.name, groups.length, layers.length);
     const options: LayerOption[] = [];
-    for (const candidate of candidatesOf(layer, calibration, policy, ranks)) {
+    const candidates = isMatmul(layer)
+      ? matmulCandidates(layer, calibration, policy, ranks)
+      : depthwiseCandidates(layer, calibration, policy);
+    for (const candidate of candidates) {
       const answers = await answersWith(float, layer, candidate.weights, calibration);
       options.push({ ...candidate.option, loss: divergence(float.graph, truth, answers, samples) });
     }
@@ -68,7 +79,7 @@ interface Candidate {
   readonly weights: FloatWeights;
 }
 
-function* candidatesOf(
+function* matmulCandidates(
   layer: Layer,
   { float, observed }: Calibration,
   policy: QuantizationPolicy,
@@ -76,8 +87,8 @@ function* candidatesOf(
 ): Generator<Candidate> {
   const weights = entry(float.weights, layer.name);
   const inputs = inputsOf(float.graph, layer, observed);
-  for (const [format, blockLength] of waysToRound(layer, policy)) {
-    const matrix = roundLayer(format, layer, weights, blockLength, inputs, Math.max(...ranks));
+  for (const [format, blockLength] of waysToRound(layer, FORMATS, policy)) {
+    const matrix = roundLayer(format, layer, weights, blockLength, inputs, Math.max(...ranks), ROUNDS);
     const weightBytes = storedBytes(formats[format], matrix);
     for (const { rank, corrected } of corrections(layer, weights, dequantizeMatrix(matrix), inputs, ranks)) {
       const bytes = weightBytes + correctionBytes(layer, rank);
@@ -87,9 +98,32 @@ function* candidatesOf(
   }
 }
 
+/** Its bias takes the mean of what rounding changes. */
+function* depthwiseCandidates(
+  layer: Layer,
+  { float, observed }: Calibration,
+  policy: QuantizationPolicy,
+): Generator<Candidate> {
+  const { weights, bias } = entry(float.weights, layer.name);
+  const means = inputMeans(float.graph, layer, observed);
+  for (const [format, blockLength] of waysToRound(layer, DEPTHWISE_FORMATS, policy)) {
+    const matrix = roundLayer(format, layer, { weights, bias }, blockLength, undefined, 0);
+    const quantized = dequantizeMatrix(matrix);
+    const moved = Float32Array.from(bias);
+    for (const [i, mean] of means.entries()) moved[i % layer.columns] += mean * (weights[i] - quantized[i]);
+    const weightBytes = storedBytes(formats[format], matrix);
+    const bytes = weightBytes + correctionBytes(layer, 0);
+    const option = { layer: layer.name, format, blockLength, rank: 0, weightBits: 8 * weightBytes, bytes };
+    yield { option, weights: { weights: quantized, bias: moved } };
+  }
+}
+
 /** Formats with block lengths: the policy's, and one scale per column where that is another. */
-function waysToRound(layer: Layer, { blockLength }: QuantizationPolicy): [FormatName, number][] {
-  const names = isMatmul(layer) ? FORMATS : DEPTHWISE_FORMATS;
+function waysToRound(
+  layer: Layer,
+  names: readonly FormatName[],
+  { blockLength }: QuantizationPolicy,
+): [FormatName, number][] {
   return names.flatMap((format) => {
     const lengths = formats[format].blocked && layer.rows > blockLength ? [blockLength, WHOLE] : [blockLength];
     return lengths.map((length): [FormatName, number] => [format, length]);
@@ -101,18 +135,6 @@ interface Corrected {
   readonly corrected: FloatWeights;
 }
 
-/** A depthwise layer, whose inputs are kernel elements x channels like its weights. */
-function shifted(
-  { columns }: Layer,
-  { weights, bias }: FloatWeights,
-  quantized: Float32Array,
-  { means }: InputStatistics,
-): Corrected {
-  const moved = Float32Array.from(bias);
-  for (const [i, mean] of means.entries()) moved[i % columns] += mean * (weights[i] - quantized[i]);
-  return { rank: 0, corrected: { weights: quantized, bias: moved } };
-}
-
 /** The layer with its error E taken back by paths of several ranks, and the mean of what is left by the bias. */
 function* corrections(
   layer: Layer,
@@ -121,7 +143,6 @@ function* corrections(
   inputs: InputStatistics,
   ranks: readonly number[],
 ): Generator<Corrected> {
-  if (!isMatmul(layer)) return yield shifted(layer, float, quantized, inputs);
   const { rows, columns } = layer;
   const { weights, bias } = float;
   const error = Float64Array.from(weights, (w, i) => w - quantized[i]);
@@ -143,6 +164,7 @@ function* corrections(
   }
 }
 
+/** Only what follows the layer is computed: what stands before it in the graph is as the float model has it. */
 async function answersWith(
   float: FloatModel,
   layer: Layer,
@@ -150,10 +172,11 @@ async function answersWith(
   { observed, samples }: Calibration,
 ): Promise<Float32Array> {
   const teacher = await openTeacher({ ...float, weights: new Map(float.weights).set(layer.name, weights) });
+  const { input, nodes } = float.graph;
+  const before = [input, ...nodes.slice(0, nodes.indexOf(layer))];
   try {
-    const logits = logitsOf(float.graph);
-    const { taps } = await teacher.run(entry(observed, float.graph.input.name), samples, [logits]);
-    return entry(taps, logits);
+    const known = new Map(before.map(({ name }) => [name, entry(observed, name)]));
+    return await teacher.runFrom(known, samples, logitsOf(float.graph));
   } finally {
     teacher.close();
   }

@@ -2,9 +2,8 @@ import type { QuantizedMatrix } from "../model/stages.ts";
 import { lowRank, meanDiagonal, ridged } from "../tensor/linear.ts";
 import { product } from "../tensor/products.ts";
 import { dequantizeMatrix, type QuantFormat } from "./format.ts";
-import { gptq, roundingOrder } from "./gptq.ts";
+import { gptq, type RoundingOrder } from "./gptq.ts";
 
-const ROUNDS = 12;
 /** As in the surrogate's own fit (polarize/surrogate.ts): directions of the input never seen count a little. */
 const UNSEEN = 0.01;
 
@@ -20,14 +19,15 @@ export function alternate(
   columns: number,
   blockLength: number,
   moments: Float64Array,
+  order: RoundingOrder,
   rank: number,
+  rounds: number,
 ): QuantizedMatrix {
   const rows = weights.length / columns;
   const metric = ridged(moments, rows, UNSEEN * meanDiagonal(moments, rows) + 1e-12);
-  const order = roundingOrder(moments, rows);
   let best = { matrix: gptq(format, weights, columns, blockLength, order), error: Number.POSITIVE_INFINITY };
   let matrix = best.matrix;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const rounded = dequantizeMatrix(matrix);
     const missing = Float64Array.from(weights, (w, i) => w - rounded[i]);
     const path = lowRank(missing, metric, rows, columns, rank);

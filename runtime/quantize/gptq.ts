@@ -1,9 +1,12 @@
 import type { QuantizedMatrix } from "../model/stages.ts";
 import { inverseFactor, meanDiagonal, ridged } from "../tensor/linear.ts";
+import { crossProduct } from "../tensor/products.ts";
 import { codeOf, emptyMatrix, type QuantFormat, scaleAt } from "./format.ts";
 
 /** Added to the second moments' diagonal, as a share of its mean (GPTQ's "percdamp"). */
 const DAMPING = 0.01;
+/** Rows after which what they cost is taken to all later ones at once, as one product (the paper's "lazy batch"). */
+const TOGETHER = 32;
 
 /**
  * GPTQ (arXiv 2210.17323, algorithm 1): rows are rounded one after the other, and what a row's rounding costs in the
@@ -19,21 +22,40 @@ export function gptq(
 ): QuantizedMatrix {
   const matrix = emptyMatrix(format, weights, columns, blockLength);
   const { rows, codes } = matrix;
-  const left = Float64Array.from(weights);
-  const error = new Float64Array(columns);
-  for (const [i, row] of order.entries()) {
-    for (let j = 0; j < columns; j++) {
-      const at = row * columns + j;
-      codes[at] = codeOf(format, matrix, at, left[at]);
-      error[j] = (left[at] - scaleAt(matrix, at) * codes[at]) / u[i * rows + i];
+  const left = inOrder(weights, order, columns);
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const end = Math.min(rows, first + TOGETHER);
+    const errors = new Float64Array((end - first) * columns);
+    for (let i = first; i < end; i++) {
+      for (let j = 0; j < columns; j++) {
+        const at = order[i] * columns + j;
+        codes[at] = codeOf(format, matrix, at, left[i * columns + j]);
+        errors[(i - first) * columns + j] = (left[i * columns + j] - scaleAt(matrix, at) * codes[at]) / u[i * rows + i];
+      }
+      for (let later = i + 1; later < end; later++) {
+        const share = u[i * rows + later];
+        for (let j = 0; j < columns; j++) left[later * columns + j] -= share * errors[(i - first) * columns + j];
+      }
     }
-    for (let later = i + 1; later < rows; later++) {
-      const share = u[i * rows + later];
-      const at = order[later] * columns;
-      if (share !== 0) for (let j = 0; j < columns; j++) left[at + j] -= share * error[j];
-    }
+    const shares = sharesOf(u, rows, first, end);
+    const made = crossProduct(shares, errors, end - first, rows - end, columns);
+    for (const [k, good] of made.entries()) left[end * columns + k] -= good;
   }
   return matrix;
+}
+
+/** u[first .. end, end ..]: how rows rounded together bear on all after them. */
+function sharesOf(u: Float64Array, rows: number, first: number, end: number): Float64Array {
+  const shares = new Float64Array((end - first) * (rows - end));
+  for (let i = first; i < end; i++) shares.set(u.subarray(i * rows + end, (i + 1) * rows), (i - first) * (rows - end));
+  return shares;
+}
+
+function inOrder(weights: Float32Array, order: readonly number[], columns: number): Float64Array {
+  const out = new Float64Array(weights.length);
+  for (const [to, from] of order.entries())
+    out.set(weights.subarray(from * columns, (from + 1) * columns), to * columns);
+  return out;
 }
 
 /** What GPTQ needs of a layer's inputs. */

@@ -15,7 +15,7 @@ import { sizeOf } from "../tensor/tensor.ts";
 import { alternate } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
-import { gptq, roundingOrder } from "./gptq.ts";
+import { gptq, type RoundingOrder, roundingOrder } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -53,6 +53,8 @@ export type Rounding = "nearest" | "gptq";
  * four bits it is worth nothing that could be told from noise, and doubles the time of a calibration.
  */
 const COARSE_BITS = 3;
+/** More of them gain nothing. */
+const ROUNDS = 12;
 
 /**
  * Weights to the policy's formats, activations to 8 bits.
@@ -93,30 +95,50 @@ export function roundLayer(
   blockLength: number,
   inputs: InputStatistics | undefined,
   rank: number,
+  rounds: number = ROUNDS,
 ): QuantizedMatrix {
   const row = formats[format];
   if (!inputs || op === "depthwise") return quantizeMatrix(row, weights, columns, blockLength);
-  if (rank > 0 && row.bits <= COARSE_BITS) return alternate(row, weights, columns, blockLength, inputs.moments, rank);
-  return gptq(row, weights, columns, blockLength, roundingOrder(inputs.moments, weights.length / columns));
+  const { moments, order } = inputs;
+  if (rank === 0 || row.bits > COARSE_BITS) return gptq(row, weights, columns, blockLength, order);
+  return alternate(row, weights, columns, blockLength, moments, order, rank, rounds);
 }
 
 /** What a layer sees of the float model. */
 export interface InputStatistics {
   readonly means: Float64Array;
-  /** Covariance of the input vectors; a depthwise layer's are kernel elements x channels. */
+  /** Covariance of the input vectors, rows x rows. */
   readonly moments: Float64Array;
+  /** In which rows are rounded, by the covariance. */
+  readonly order: RoundingOrder;
 }
 
+/** Of a layer that is a matrix product. */
 export function inputsOf(graph: Graph, layer: Layer, observed: ReadonlyMap<string, Float32Array>): InputStatistics {
+  const { inputs, count, length } = someInputs(graph, layer, observed);
+  const means = columnMeans(inputs, count, length);
+  center(inputs, means);
+  const moments = secondMoment(inputs, count, length);
+  return { means, moments, order: roundingOrder(moments, length) };
+}
+
+/** Of a layer's input vectors; a depthwise layer's are kernel elements x channels. */
+export function inputMeans(graph: Graph, layer: Layer, observed: ReadonlyMap<string, Float32Array>): Float64Array {
+  const { inputs, count, length } = someInputs(graph, layer, observed);
+  return columnMeans(inputs, count, length);
+}
+
+function someInputs(
+  graph: Graph,
+  layer: Layer,
+  observed: ReadonlyMap<string, Float32Array>,
+): { inputs: Float32Array; count: number; length: number } {
   const [input] = layer.inputs;
   const values = entry(observed, input);
   const shape = shapeOf(graph, input);
   const patches = patchesOf(layer, shape, values.length / sizeOf(shape));
   const looked = someRows(patches.count);
-  const inputs = rowsOf(patches, looked, values, 0);
-  const means = columnMeans(inputs, looked.length, patches.length);
-  center(inputs, means);
-  return { means, moments: secondMoment(inputs, looked.length, patches.length) };
+  return { inputs: rowsOf(patches, looked, values, 0), count: looked.length, length: patches.length };
 }
 
 function formatOf(layers: readonly Layer[], layer: Layer, policy: QuantizationPolicy): FormatName {
