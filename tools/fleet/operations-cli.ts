@@ -35,6 +35,15 @@ export function addOperations(fleet: Command): void {
     const { watch } = await import("./operations.ts");
     console.log(await watch(options));
   });
+  fleet
+    .command("artifacts")
+    .description("Give releases to devices that reach only their broker (trust.repository mqtt:), until Ctrl-C.")
+    .requiredOption("--config <fleet.json>", "broker, and the operator's folder")
+    .addHelpText("after", "\nA deploy does the same while it runs.")
+    .action(async (options: DeskOptions) => {
+      const { serveArtifacts } = await import("./operations.ts");
+      await serveArtifacts(options);
+    });
   for (const [name, status, description] of [
     ["pause", "paused", "Order no more devices of a rollout."],
     ["resume", "running", "Go on with a rollout, whoever began it."],

@@ -1,6 +1,7 @@
 import { Failure } from "../../runtime/base/failure.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { progressBar } from "../progress.ts";
+import { untilSignal } from "../signal.ts";
 import { table } from "../table.ts";
 import { Audit } from "./audit.ts";
 import { type Desk, openDesk, readDeskConfig } from "./desk.ts";
@@ -110,7 +111,8 @@ function planText({ release, devices, waves }: Rollout): string {
   return `${release.target} (${release.sha256})\n${waves.map((share, i) => `wave ${i + 1}: ${share} %, ${sizes[i]} devices`).join("\n")}`;
 }
 
-async function follow({ engine }: Desk, id: string): Promise<{ text: string; done: boolean }> {
+async function follow({ engine, shareArtifacts }: Desk, id: string): Promise<{ text: string; done: boolean }> {
+  await shareArtifacts();
   const bar = progressBar();
   let last: Decision | undefined;
   const { status, reason, devices } = await engine.drive(id, (decision) => {
@@ -125,6 +127,15 @@ async function follow({ engine }: Desk, id: string): Promise<{ text: string; don
 
 function devicesOf({ counts }: Decision): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** `polaredge fleet artifacts`: until a signal. */
+export function serveArtifacts(options: DeskOptions): Promise<void> {
+  return at(options, async ({ shareArtifacts }) => {
+    await shareArtifacts();
+    console.log("answering devices that ask for files at the broker; Ctrl-C ends it");
+    await untilSignal();
+  });
 }
 
 /** `polaredge fleet watch`: the rollouts and where their devices stand. */

@@ -53,7 +53,7 @@ export class FleetView {
     this.messages++;
     if (topic.startsWith(ROLLOUTS)) this.#hearRollout(topic.slice(ROLLOUTS.length), payload);
     const [, id, name = ""] = /^polaredge\/v1\/([^/]+)\/(.+)$/.exec(topic) ?? [];
-    if (id !== undefined) this.#hearDevice(id, name, payload);
+    if (id !== undefined && own.some((known) => known === name)) this.#hearDevice(id, name, payload);
     this.#changed();
   }
 
@@ -81,8 +81,10 @@ function said(name: string, payload: Buffer): Partial<Device> {
       const health = parsed<Health>(payload);
       return { health, fault: health?.status === "fault" };
     }
-    default:
+    case "job/desired":
       return { desired: goalIn(payload) };
+    default:
+      return {};
   }
 }
 
