@@ -50,7 +50,11 @@ export interface Preparer {
 export type Fetch = (
   url: string,
   part: Part,
-  options: { readonly signal: AbortSignal; readonly onProgress: (done: number, of: number) => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (done: number, of: number) => void;
+    readonly maxKBps?: number | undefined;
+  },
 ) => Promise<void>;
 
 /** All that the agent works with; main.ts joins the real ones, tests pass their own. */

@@ -144,7 +144,7 @@ export interface FleetListener {
   command(command: Command): Promise<Reply>;
 }
 
-export const commandNames = ["ping", "recalibrate"] as const;
+export const commandNames = ["ping", "recalibrate", "approve"] as const;
 export interface Command {
   readonly name: (typeof commandNames)[number];
   readonly id: string;

@@ -47,5 +47,6 @@ topic read polaredge/v1/+/online
 topic read polaredge/v1/+/state
 topic read polaredge/v1/+/job/update
 topic write polaredge/v1/+/cmd/recalibrate
+topic write polaredge/v1/+/cmd/approve
 `;
 }

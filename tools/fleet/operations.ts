@@ -66,6 +66,12 @@ export interface DeployOptions extends DeskOptions {
   readonly abortMin: number;
   readonly onAbort: string;
   readonly dryRun?: boolean;
+  readonly rehearse?: boolean;
+  readonly approve?: boolean;
+  readonly silent?: number;
+  readonly window?: string;
+  readonly consent?: boolean;
+  readonly maxKbps?: number;
 }
 
 /** `polaredge fleet deploy`. Returns when the rollout has ended or was stopped. @throws Failure input/... */
@@ -89,13 +95,30 @@ async function plan({ view, repository }: Desk, release: string, options: Deploy
     v: 1,
     id: `${release}-${Date.now().toString(36)}`,
     release: ref,
+    terms: termsIn(options),
     model: model.sha256,
     devices: select(view, options.to),
     waves: wavesIn(options.waves),
     soakSeconds: options.soak,
     maxInFlight: options.maxInFlight,
+    silentSeconds: options.silent,
+    ...(options.approve === true && { approvedWaves: 1 }),
     abort: { pct: options.abortPct, min: options.abortMin, action },
     status: "running",
+  };
+}
+
+function termsIn({ rehearse, window: text, consent, maxKbps: maxKBps }: DeployOptions): NonNullable<Rollout["terms"]> {
+  const [, from, to] = /^(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text ?? "") ?? [];
+  if (text !== undefined && (from === undefined || to === undefined)) {
+    throw new Failure("input/malformed", `--window: expected HH:MM-HH:MM in UTC, found ${text}`);
+  }
+  return {
+    ...(rehearse === true && { action: "dryRun" }),
+    ...(maxKBps !== undefined && { download: { maxKBps } }),
+    ...((from !== undefined || consent) && {
+      activate: { consent, window: from === undefined || to === undefined ? undefined : { from, to } },
+    }),
   };
 }
 
@@ -145,7 +168,7 @@ export function watch(options: DeskOptions): Promise<string> {
       rollout: rollout.id,
       status: rollout.status,
       reason: rollout.reason ?? "",
-      ...decide(rollout, view.devices, rollout.waves.length - 1).counts,
+      ...decide(rollout, view.devices, rollout.waves.length - 1, Date.now()).counts,
     }));
     if (options.json === true) return JSON.stringify(rollouts, undefined, 2);
     const titles = [
@@ -157,6 +180,7 @@ export function watch(options: DeskOptions): Promise<string> {
       "failed",
       "rolled back",
       "silent",
+      "lost",
     ] as const;
     return table(
       titles.map((title) => ({ title })),
@@ -173,13 +197,27 @@ export function change(id: string, status: RolloutStatus, options: DeskOptions):
   });
 }
 
-/** `polaredge fleet rollback`, `recalibrate`: an order for each device of a selection, at once. */
-export function order(action: "rollback" | "recalibrate", options: DeskOptions & { to: string }): Promise<string> {
+/** `polaredge fleet rollback`, `recalibrate`, `remove`: an order for each device of a selection, at once. */
+export function order(
+  action: "rollback" | "recalibrate" | "remove",
+  options: DeskOptions & { to: string },
+): Promise<string> {
   return at(options, async ({ view, engine, audit }) => {
     const devices = select(view, options.to);
     await audit.note(action, { devices }, Date.now());
     for (const device of devices) await engine.order(device, `${action}-${Date.now().toString(36)}`, { action });
     return `${action}: ordered for ${devices.length} devices`;
+  });
+}
+
+/** `polaredge fleet approve`: where a device waits for consent, an operator may give it too. */
+export function approve(options: DeskOptions & { to: string }): Promise<string> {
+  return at(options, async ({ view, engine, audit }) => {
+    const waiting = (id: string): boolean => view.devices.get(id)?.report?.state === "WAITING";
+    const devices = select(view, options.to).filter(waiting);
+    await audit.note("approve", { devices }, Date.now());
+    for (const device of devices) await engine.command(device, "approve");
+    return `approve: told to ${devices.length} devices`;
   });
 }
 

@@ -65,7 +65,8 @@ export class FleetView {
 
   #hearDevice(id: string, name: string, payload: Buffer): void {
     const device = this.devices.get(id) ?? { id, online: false, fault: false };
-    this.devices.set(id, { ...device, ...said(name, payload) });
+    const heard = name === "job/desired" ? {} : { heardMs: Date.now() };
+    this.devices.set(id, { ...device, ...heard, ...said(name, payload) });
   }
 }
 
