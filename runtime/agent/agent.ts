@@ -4,6 +4,7 @@ import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts
 import type { Servable, ServedModel } from "../serve/servable.ts";
 import { load } from "./effects.ts";
 import type { Effect, Event, Work, Working } from "./events.ts";
+import { Freshness } from "./freshness.ts";
 import { step } from "./lifecycle.ts";
 import { readOrder } from "./orders.ts";
 import type { AgentParts } from "./ports.ts";
@@ -30,6 +31,7 @@ export class Agent implements FleetListener, Servable {
   readonly #reservoir: Reservoir;
   readonly #watch: Watch;
   readonly #vitals: Vitals;
+  readonly #freshness: Freshness;
   readonly #closing = new AbortController();
   #state: State;
   #saved = true;
@@ -55,6 +57,11 @@ export class Agent implements FleetListener, Servable {
     });
     this.#vitals = new Vitals(parts, this.serving);
     this.#voice = new Voice(parts, parts.connect(this), this.#boot);
+    this.#freshness = new Freshness(parts, {
+      state: () => this.#state,
+      post: (event) => this.post(event),
+      announce: (what) => this.#voice.announce(what),
+    });
     parts.leases.listen((event, message) => this.#linkChanged(event, message));
   }
 
@@ -101,7 +108,7 @@ export class Agent implements FleetListener, Servable {
   /** The model that serves, stays; what is at work is given up, and begun again at the next start. */
   async stop(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#watch.end(), this.#telling]);
+    await Promise.all([this.#watch.end(), this.#freshness.end(), this.#telling]);
     this.#worksite.abort();
     await this.#worksite.idle();
     await this.#turn;
@@ -174,7 +181,7 @@ export class Agent implements FleetListener, Servable {
     }
     for (const effect of effects) await this.#do(effect);
     if (state.phase.at !== before) this.#watch.wake();
-    this.#voice.report(this.#state);
+    if (event.type !== "trusted") this.#voice.report(this.#state);
     this.#publishHealth();
   }
 
@@ -245,6 +252,7 @@ export class Agent implements FleetListener, Servable {
 
   #begin(): void {
     this.#watch.begin();
+    this.#freshness.begin();
     this.#telling = this.#tell();
   }
 
@@ -268,6 +276,7 @@ export class Agent implements FleetListener, Servable {
         beganMs: this.#beganMs,
         state: this.#state,
         saved: this.#saved,
+        frozen: this.#freshness.frozen,
         calibratedMs: this.#calibratedMs,
         drift,
         reading,

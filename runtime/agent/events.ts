@@ -9,6 +9,8 @@ export type Event =
   | { readonly type: "job"; readonly job: Job; readonly hash: string; readonly unit: Unit }
   | { readonly type: "withdrawn" }
   | { readonly type: "refused"; readonly hash: string; readonly code: FailureCode; readonly message: string }
+  /** The metadata was looked at: how new it is, and what time it is at least. */
+  | { readonly type: "trusted"; readonly trusted: Seen }
   /** Somebody at the device agrees to what waits for that. */
   | { readonly type: "approved" }
   | { readonly type: "upkeep"; readonly action: "recalibrate" | "fall-back"; readonly id: string; readonly unit: Unit }

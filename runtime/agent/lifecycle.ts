@@ -55,6 +55,8 @@ export function step(state: State, event: Event): Step {
       return withdrawn(state);
     case "refused":
       return refused(state, event);
+    case "trusted":
+      return { state: { ...state, trusted: event.trusted }, effects: [] };
     case "approved":
       return approved(state);
     case "upkeep":

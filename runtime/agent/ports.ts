@@ -63,7 +63,9 @@ export interface AgentParts {
   readonly profile: Pick<DeviceProfile, "name" | "calibration" | "drift">;
   readonly store: Store;
   /** Undefined where unsigned jobs are taken, which a configuration has to say. */
-  readonly trust: Pick<Trust, "open" | "release" | "assertTrusted"> | undefined;
+  readonly trust:
+    | Pick<Trust, "open" | "release" | "assertTrusted" | "refresh" | "seen" | "isFrozen" | "now">
+    | undefined;
   /** Where the files of signed releases are, by digest. */
   readonly blobUrl: (sha256: string) => string;
   readonly connect: (listener: FleetListener) => Fleet;
