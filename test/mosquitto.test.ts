@@ -8,15 +8,15 @@ import { Outbox } from "../runtime/fleet/outbox.ts";
 import type { Fleet, FleetEvent, Info, Report } from "../runtime/fleet/topics.ts";
 import { Listener } from "./support/listener.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
-import { Mosquitto, mosquittoIsHere } from "./support/mosquitto.ts";
+import { isHere, RealBroker } from "./support/real-broker.ts";
 import { until } from "./support/until.ts";
 
 const test = suite("mosquitto");
 const event = (n: number): FleetEvent => ({ n, ts: 0, boot: "b", level: "info", code: "job/c", msg: "m" });
 const info: Info = { v: 1, device: "pi-1", boot: "b", runtime: "1", node: "v", profile: "p", accelerator: null };
 
-if (mosquittoIsHere()) {
-  let broker: Mosquitto;
+if (isHere()) {
+  let broker: RealBroker;
   let operator: MqttClient;
   let fleet: Fleet;
   let listener: Listener;
@@ -32,7 +32,7 @@ if (mosquittoIsHere()) {
   };
 
   test.before(async () => {
-    broker = await Mosquitto.start(["fleet", "homeassistant", "pi-1", "pi-2"]);
+    broker = await RealBroker.start(["fleet", "homeassistant", "pi-1", "pi-2"]);
     await follow();
     listener = new Listener();
     fleet = openFleet({

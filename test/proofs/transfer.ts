@@ -2,24 +2,17 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, type MqttClient } from "mqtt";
 import { systemClock } from "../../runtime/base/clock.ts";
-import { silentLog } from "../../runtime/base/log.ts";
 import { uniform } from "../../runtime/base/random.ts";
 import { MAX_BLOCK_BYTES, WINDOW_BLOCKS } from "../../runtime/fleet/block.ts";
-import { openFleet } from "../../runtime/fleet/mqtt.ts";
-import { Outbox } from "../../runtime/fleet/outbox.ts";
-import type { Fleet } from "../../runtime/fleet/topics.ts";
-import { Transfers } from "../../runtime/fleet/transfers.ts";
 import { type BlobRef, Blobs } from "../../runtime/store/blobs.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import type { Files } from "../../runtime/store/files.ts";
 import { Artifacts } from "../../tools/fleet/artifacts.ts";
-import { Listener } from "../support/listener.ts";
+import { ConnectedDevice } from "../support/connected-device.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
-import { Mosquitto, mosquittoIsHere } from "../support/mosquitto.ts";
-import { until } from "../support/until.ts";
+import { isHere, RealBroker } from "../support/real-broker.ts";
 
 /** Models of 1 MB in blocks through a Mosquitto with TLS 1.3: how fast, and what interruptions cost. */
 const interruptions = Number(process.argv[2] ?? 50);
@@ -31,9 +24,9 @@ const LEAST_MBPS = 20;
 const BACK_MS = 300;
 /** Slow enough that an interruption hits any block: 16 ms each. */
 const SLOW_KBPS = 4000;
-if (!mosquittoIsHere()) process.exit(1);
+if (!isHere()) process.exit(1);
 
-const broker = await Mosquitto.start(["fleet", "pi-1"]);
+const broker = await RealBroker.start(["fleet", "pi-1"]);
 const folder = await mkdtemp(join(tmpdir(), "polaredge-transfer-"));
 /** What the operator sent, and how much of that a second time. */
 class Ledger {
@@ -66,47 +59,9 @@ async function publish(): Promise<BlobRef> {
   return ref;
 }
 
-/** A device's side of the connection. */
-class Device {
-  readonly transfers: Transfers = new Transfers();
-  readonly #fleet: Fleet;
-  #client: MqttClient | undefined;
-
-  private constructor(outbox: Outbox) {
-    this.#fleet = openFleet({
-      device: "pi-1",
-      broker: { url: broker.url, tls: broker.tls("pi-1") },
-      listener: new Listener(),
-      outbox,
-      transfers: this.transfers,
-      clock: systemClock,
-      log: silentLog,
-      random: () => 0,
-      connect: (url, options) => {
-        this.#client = connect(url, options);
-        return this.#client;
-      },
-    });
-  }
-
-  static async start(): Promise<Device> {
-    const device = new Device(await Outbox.open(new MemoryDisk(), "/"));
-    await until("the connection", () => device.transfers.connected);
-    return device;
-  }
-
-  cut(): void {
-    this.#client?.stream.destroy();
-  }
-
-  end(): Promise<void> {
-    return this.#fleet.close();
-  }
-}
-
 /** Megabytes a second, the fastest first. */
 async function measure(): Promise<number[]> {
-  const device = await Device.start();
+  const device = await ConnectedDevice.start("pi-1", broker);
   const blobs = new Blobs(disk, join(folder, "device"));
   await disk.makeFolder(join(folder, "device"));
   const rates: number[] = [];
@@ -126,7 +81,7 @@ const costs: number[] = [];
 
 /** A device with this card, until its cable was pulled and its power cut. Whether the file has arrived. */
 async function trouble(ref: BlobRef, card: MemoryDisk): Promise<boolean> {
-  const device = await Device.start();
+  const device = await ConnectedDevice.start("pi-1", broker);
   const power = new AbortController();
   const part = await new Blobs(card, "/blobs").part(ref);
   const fetching = device.transfers

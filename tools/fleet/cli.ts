@@ -15,7 +15,9 @@ export function addFleet(program: Command): void {
 function addBroker(fleet: Command): void {
   fleet
     .command("ca <name>")
-    .description("Issue a certificate: for the broker with --host (with its Mosquitto configuration), else a client.")
+    .description(
+      "Issue a certificate: for the broker with --host (and configurations of Mosquitto and NATS), else a client.",
+    )
     .requiredOption("--folder <folder>", "of the certificate authority; made when there is none")
     .option("--host <names>", "by which clients reach the broker, with commas")
     .option("--port <number>", "of the broker", wholeNumber, 8883)

@@ -93,7 +93,8 @@ async function plan({ view, repository }: Desk, release: string, options: Deploy
   if (!action) throw new Failure("input/malformed", `--on-abort: expected pause, cancel or rollback`);
   return {
     v: 1,
-    id: `${release}-${Date.now().toString(36)}`,
+    // It is part of a topic, and NATS takes no dots in those.
+    id: `${release.replaceAll(".", "_")}-${Date.now().toString(36)}`,
     release: ref,
     terms: termsIn(options),
     model: model.sha256,

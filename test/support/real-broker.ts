@@ -12,47 +12,83 @@ import { until } from "./until.ts";
 /** Debian puts brokers where only root looks. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 
-/** Whether Debian's Mosquitto and openssl are here; says so on standard output if not. */
-export function mosquittoIsHere(): boolean {
-  const missing = ["mosquitto", "openssl"].filter((name) => {
+/** A broker from Debian, with the configuration that the product writes. */
+export interface BrokerKind {
+  readonly program: string;
+  readonly config: string;
+  /** What it says when it listens. */
+  readonly ready: string;
+  /** Of its configuration: without TLS and rights, for load. */
+  open(folder: string, port: number): string;
+  /** What a test adds to the product's configuration. */
+  readonly more: string;
+}
+
+export const mosquitto: BrokerKind = {
+  program: "mosquitto",
+  config: "mosquitto.conf",
+  ready: "running",
+  // As root it would go on as a user who can't read the keys of a test.
+  more: process.getuid?.() === 0 ? "user root\n" : "",
+  open: (folder, port) =>
+    [
+      ...["allow_anonymous true", "set_tcp_nodelay true", "persistence true", "max_queued_messages 100000"],
+      ...[`persistence_location ${folder}/`, `listener ${port} 127.0.0.1`, "user root", ""],
+    ].join("\n"),
+};
+
+export const nats: BrokerKind = {
+  program: "nats-server",
+  config: "nats.conf",
+  ready: "Server is ready",
+  more: "",
+  open: (folder, port) =>
+    `server_name: a\nlisten: 127.0.0.1:-1\njetstream { store_dir: "${folder}/nats" }\nmqtt { listen: "127.0.0.1:${port}" }\n`,
+};
+
+/** Whether such a broker and openssl are here; says so on standard output if not. */
+export function isHere(kind: BrokerKind = mosquitto): boolean {
+  const missing = [kind.program, "openssl"].filter((name) => {
     return spawnSync(name, ["--help"], { env }).error !== undefined;
   });
   if (missing.length > 0) process.stdout.write(`skipped: install ${missing.join(" and ")}\n`);
   return missing.length === 0;
 }
 
-/** A real Mosquitto with the configuration that the product writes: TLS 1.3, certificates, ACL. */
-export class Mosquitto {
+/** A real broker with the configuration that the product writes: TLS 1.3, certificates, ACL. */
+export class RealBroker {
   readonly folder: string;
   readonly port: number;
+  readonly #kind: BrokerKind;
   #process: ChildProcess | undefined;
   #log = "";
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, kind: BrokerKind) {
+    this.#kind = kind;
     this.folder = folder;
     this.port = port;
   }
 
-  static async start(clients: readonly string[]): Promise<Mosquitto> {
-    const folder = await mkdtemp(join(tmpdir(), "polaredge-mosquitto-"));
-    const broker = new Mosquitto(folder, await freePort());
-    await certificate("broker", { folder, host: "127.0.0.1,localhost", port: broker.port });
-    // As root it would go on as a user who can't read the keys of a test.
-    if (process.getuid?.() === 0) await appendFile(join(folder, "mosquitto.conf"), "user root\n");
+  static async start(clients: readonly string[], kind: BrokerKind = mosquitto): Promise<RealBroker> {
+    const broker = await RealBroker.#in(kind);
+    const { folder, port } = broker;
+    await certificate("broker", { folder, host: "127.0.0.1,localhost", port });
+    await appendFile(join(folder, kind.config), kind.more);
     for (const name of clients) await certificate(name, { folder, port: 0 });
     await broker.begin();
     return broker;
   }
 
   /** Without TLS and ACL, for load. */
-  static async startOpen(): Promise<Mosquitto> {
-    const folder = await mkdtemp(join(tmpdir(), "polaredge-mosquitto-"));
-    const broker = new Mosquitto(folder, await freePort());
-    const settings = ["allow_anonymous true", "set_tcp_nodelay true", "persistence true", "max_queued_messages 100000"];
-    const paths = [`persistence_location ${folder}/`, `listener ${broker.port} 127.0.0.1`, "user root"];
-    await writeFile(join(folder, "mosquitto.conf"), [...settings, ...paths, ""].join("\n"));
+  static async startOpen(kind: BrokerKind = mosquitto): Promise<RealBroker> {
+    const broker = await RealBroker.#in(kind);
+    await writeFile(join(broker.folder, kind.config), kind.open(broker.folder, broker.port));
     await broker.begin();
     return broker;
+  }
+
+  static async #in(kind: BrokerKind): Promise<RealBroker> {
+    return new RealBroker(await mkdtemp(join(tmpdir(), `polaredge-${kind.program}-`)), await freePort(), kind);
   }
 
   get openUrl(): string {
@@ -74,12 +110,12 @@ export class Mosquitto {
 
   async begin(): Promise<void> {
     this.#log = "";
-    const config = ["-c", join(this.folder, "mosquitto.conf")];
-    this.#process = spawn("mosquitto", config, { stdio: ["ignore", "ignore", "pipe"], env });
+    const { program, config, ready } = this.#kind;
+    this.#process = spawn(program, ["-c", join(this.folder, config)], { stdio: ["ignore", "ignore", "pipe"], env });
     this.#process.stderr?.on("data", (data) => {
       this.#log += data;
     });
-    await until("mosquitto", () => this.#log.includes("running")).catch((error: unknown) => {
+    await until(program, () => this.#log.includes(ready)).catch((error: unknown) => {
       throw new Error(`${error}\n${this.#log}`);
     });
   }
