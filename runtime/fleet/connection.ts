@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import type { IClientOptions } from "mqtt";
+import { isIP, Socket } from "node:net";
+import type { IClientOptions, MqttClient } from "mqtt";
 import { MAX_BLOCK_BYTES } from "./block.ts";
 import { encodePayload, topicOf, topics } from "./topics.ts";
 
@@ -75,4 +75,12 @@ export function clientConnection(broker: BrokerOptions, version: Version): IClie
 function serverName(url: string): { readonly servername?: string } {
   const { hostname } = new URL(url);
   return isIP(hostname) ? {} : { servername: hostname };
+}
+
+/**
+ * A small packet must not wait for the acknowledgement of the one before (Nagle's algorithm, RFC 896, against delayed
+ * ones: 40 ms each time).
+ */
+export function sendAtOnce({ stream }: Pick<MqttClient, "stream">): void {
+  if (stream instanceof Socket) stream.setNoDelay(true);
 }

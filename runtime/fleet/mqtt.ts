@@ -4,7 +4,7 @@ import { messageOf } from "../base/failure.ts";
 import type { Log } from "../base/log.ts";
 import { MAX_BLOCK_BYTES } from "./block.ts";
 import { Commands } from "./commands.ts";
-import { type BrokerOptions, deviceConnection, type Version } from "./connection.ts";
+import { type BrokerOptions, deviceConnection, sendAtOnce, type Version } from "./connection.ts";
 import { discovery, discoveryTopic, updateView } from "./discovery.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -155,6 +155,7 @@ class MqttFleet implements Fleet {
       closing.addEventListener("abort", stop);
       client.on("connect", (connack) => {
         welcome = true;
+        sendAtOnce(client);
         this.#welcome(client, connack).catch((error: unknown) => {
           reason = messageOf(error);
           stop();

@@ -5,7 +5,6 @@ import { messageOf } from "../../runtime/base/failure.ts";
 import { topicOf } from "../../runtime/fleet/topics.ts";
 import { Blobs } from "../../runtime/store/blobs.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
-import { connectTo } from "../../tools/connect.ts";
 import { Artifacts } from "../../tools/fleet/artifacts.ts";
 import { table } from "../../tools/table.ts";
 import { ConnectedDevice } from "../support/connected-device.ts";
@@ -29,14 +28,12 @@ interface Bench {
 }
 
 const topic = (name: string): string => topicOf("pi-1", name);
-const client = (broker: RealBroker, name: string): Promise<MqttClient> =>
-  connectTo({ url: broker.url, tls: broker.tls(name) });
 const texts = ({ heard }: Bench, name: string): readonly string[] => heard.get(topic(name)) ?? [];
 const publish = ({ operator }: Bench, name: string, payload: string, retain = false): Promise<unknown> =>
   operator.publishAsync(topic(name), payload, { qos: 1, retain });
 
 async function follow(broker: RealBroker, heard: Map<string, string[]>): Promise<MqttClient> {
-  const operator = await client(broker, "fleet");
+  const operator = await broker.connect("fleet");
   operator.on("error", () => undefined);
   operator.on("message", (from, payload) => heard.set(from, [...(heard.get(from) ?? []), String(payload)]));
   await operator.subscribeAsync("polaredge/v1/#", { qos: 1 });
@@ -64,7 +61,7 @@ const needed: Readonly<Record<string, Check>> = {
     return "retained";
   },
   "a device can't set goals": async (bench) => {
-    const thief = await client(bench.broker, "pi-2");
+    const thief = await bench.broker.connect("pi-2");
     thief.on("error", () => undefined);
     const jobs = bench.device.listener.jobs.length;
     const told = thief.publishAsync(topic("job/desired"), "forged", { qos: 1 }).then(
@@ -86,7 +83,7 @@ const needed: Readonly<Record<string, Check>> = {
     const data = randomBytes(BYTES);
     const ref = { sha256: sha256(data), bytes: BYTES };
     const files = MemoryDisk.of([[`/repository/blobs/${ref.sha256}`, data]]);
-    const server = await client(broker, "fleet");
+    const server = await broker.connect("fleet");
     await Artifacts.serve(server, files, "/repository");
     const part = await new Blobs(new MemoryDisk(), "/blobs").part(ref);
     const began = performance.now();

@@ -119,7 +119,7 @@ const [best = 0, median = 0] = [rates[0], rates[rates.length >> 1]];
 console.log(`1 MB, TLS 1.3, ${RUNS} times: ${best.toFixed(1)} MB/s at best, ${median.toFixed(1)} MB/s in the middle`);
 const files = await interrupt();
 const most = Math.max(...costs);
-const mean = costs.reduce((sum, cost) => sum + cost, 0) / interruptions;
+const mean = costs.reduce((sum, cost) => sum + cost, 0) / (costs.length - 1);
 console.log(`${costs.length - 1} interruptions of ${files} files, each arrived whole`);
 await broker.stop();
 await rm(folder, { recursive: true });

@@ -4,8 +4,9 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connectAsync, type MqttClient } from "mqtt";
-import { clientConnection, type TlsOptions } from "../../runtime/fleet/connection.ts";
+import type { MqttClient } from "mqtt";
+import type { TlsOptions } from "../../runtime/fleet/connection.ts";
+import { connectTo } from "../../tools/connect.ts";
 import { certificate } from "../../tools/fleet/certificate.ts";
 import { until } from "./until.ts";
 
@@ -127,12 +128,9 @@ export class RealBroker {
     await gone;
   }
 
-  /** A client with a certificate of that name. */
-  connect(name: string, version: 5 | 4 = 5): Promise<MqttClient> {
-    return connectAsync(this.url, {
-      ...clientConnection({ url: this.url, tls: this.tls(name) }, version),
-      clean: true,
-    });
+  /** An operator, or somebody else with a certificate of that name. */
+  connect(name: string): Promise<MqttClient> {
+    return connectTo({ url: this.url, tls: this.tls(name) });
   }
 
   async stop(): Promise<void> {
