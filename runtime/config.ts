@@ -6,6 +6,7 @@ import { type LogLevel, logLevels } from "./base/log.ts";
 import { describeIssues } from "./base/schema.ts";
 import type { BrokerOptions } from "./fleet/connection.ts";
 import { deviceId } from "./fleet/jobs.ts";
+import { OVER_MQTT } from "./fleet/sources.ts";
 import type { ServeOptions } from "./serve/server.ts";
 
 /** What is in /etc/polaredge.json. */
@@ -23,7 +24,7 @@ export interface Config {
   readonly trust: {
     /** The root.json that the device was given when it was enrolled. */
     readonly root: string;
-    /** URL of the repository with metadata, manifests and files. */
+    /** URL of the repository with metadata, manifests and files; `mqtt:` where the device reaches only its broker. */
     readonly repository: string;
   } | null;
   /** Null: the device runs what it has, and nobody tells it anything. */
@@ -56,7 +57,9 @@ export const brokerOptions: z.ZodMiniType<BrokerOptions> = z.strictObject({
 const config: z.ZodMiniType<Config> = z.strictObject({
   device: z.strictObject({ id: deviceId, profile: text, tags: z.optional(z.array(deviceId)) }),
   store: z.strictObject({ path: text }),
-  trust: z.nullable(z.strictObject({ root: text, repository: z.url({ protocol: /^https?$/ }) })),
+  trust: z.nullable(
+    z.strictObject({ root: text, repository: z.union([z.literal(OVER_MQTT), z.url({ protocol: /^https?$/ })]) }),
+  ),
   broker: z.nullable(brokerOptions),
   accelerator: z._default(z.nullable(z.strictObject({ address: text, profile: text })), null),
   serve: z._default(

@@ -13,11 +13,11 @@ import { systemClock } from "./base/clock.ts";
 import { Failure, messageOf } from "./base/failure.ts";
 import { type Log, openLog } from "./base/log.ts";
 import type { Config } from "./config.ts";
-import { download } from "./fleet/download.ts";
 import { openFleet } from "./fleet/mqtt.ts";
 import { Outbox } from "./fleet/outbox.ts";
-import { smallFiles } from "./fleet/small-file.ts";
+import { blobUrl, Sources } from "./fleet/sources.ts";
 import type { Fleet, Info } from "./fleet/topics.ts";
+import { Transfers } from "./fleet/transfers.ts";
 import { Host } from "./health/host.ts";
 import { openPlan } from "./plan/open.ts";
 import { decodeModel } from "./quantize/file.ts";
@@ -43,13 +43,15 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
   const link = config.accelerator ? await standingLink(config.accelerator, log, open) : undefined;
   const leases = new Leases(link);
   const store = await Store.open(disk, config.store.path);
+  const transfers = new Transfers();
+  const sources = new Sources(transfers, systemClock);
   const parts: AgentParts = {
     info: infoOf(config, profile),
     profile,
     store,
-    ...(await trustOf(config, store)),
-    connect: connector(config, await Outbox.open(disk, config.store.path), log),
-    fetch: (url, part, options) => download(url, part, { clock: systemClock, ...options }),
+    ...(await trustOf(config, store, sources)),
+    connect: connector(config, await Outbox.open(disk, config.store.path), transfers, log),
+    fetch: (url, part, options) => sources.fetch(url, part, options),
     preparer: workerPreparer(profile, leases),
     openEngine: engineOpener(profile, log),
     leases,
@@ -83,16 +85,20 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
 }
 
 /** Loaded where it is asked for only: a device without trust has no use for it. */
-async function trustOf({ trust }: Config, store: Store): Promise<Pick<AgentParts, "trust" | "blobUrl">> {
+async function trustOf(
+  { trust }: Config,
+  store: Store,
+  sources: Sources,
+): Promise<Pick<AgentParts, "trust" | "blobUrl">> {
   if (!trust) return { trust: undefined, blobUrl: (sha256) => sha256 };
   const { Trust } = await import("./trust/trust.ts");
   const root = await readFile(trust.root, "utf8").catch((error: unknown) => {
     throw new Failure("config/invalid", `trust.root: ${messageOf(error)}`, { path: trust.root }, error);
   });
-  const fetch = smallFiles(trust.repository);
+  const fetch = sources.small(trust.repository);
   return {
     trust: await Trust.start({ root, fetch, file: store.trust, blobs: store.blobs, clock: systemClock }),
-    blobUrl: (sha256) => new URL(`blobs/${sha256}`, `${trust.repository.replace(/\/$/, "")}/`).href,
+    blobUrl: (sha256) => blobUrl(trust.repository, sha256),
   };
 }
 
@@ -108,9 +114,9 @@ function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentP
   } satisfies Omit<Info, "v" | "boot">;
 }
 
-function connector({ broker, device }: Config, outbox: Outbox, log: Log): AgentParts["connect"] {
+function connector({ broker, device }: Config, outbox: Outbox, transfers: Transfers, log: Log): AgentParts["connect"] {
   if (!broker) return () => alone;
-  return (listener) => openFleet({ device: device.id, broker, listener, outbox, clock: systemClock, log });
+  return (listener) => openFleet({ device: device.id, broker, listener, outbox, transfers, clock: systemClock, log });
 }
 
 /** For a device without a broker. */

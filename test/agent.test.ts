@@ -179,11 +179,12 @@ test("a restart at any moment ends in the new model all the same", async () => {
     const world = await device();
     world.offer(v2);
     world.diesAt = at;
-    world.desire(v2.job(2));
+    world.desire(v2.job(2, at === "WAITING" ? { activate: { consent: true } } : {}));
     await world.until(`${at} is reached`, () => world.dead);
     const agent = await world.restart();
     assert.is(agent.state.phase.at, at);
     assert.is(agent.serving.loaded?.deployed.version, at === "TRIAL" ? "2" : "1");
+    if (at === "WAITING") assert.ok((await agent.command({ name: "approve", id: "" })).ok);
     assert.is(await world.finish({ seq: 2 }), "COMMITTED", at);
     assert.equal([world.report.active?.version, world.report.previous?.version], ["2", "1"]);
     await agent.stop();

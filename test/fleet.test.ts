@@ -5,7 +5,17 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isFailure } from "../runtime/base/failure.ts";
 import { disk } from "../runtime/store/disk.ts";
-import { audit, change, type DeployOptions, deploy, list, order, show, watch } from "../tools/fleet/operations.ts";
+import {
+  approve,
+  audit,
+  change,
+  type DeployOptions,
+  deploy,
+  list,
+  order,
+  show,
+  watch,
+} from "../tools/fleet/operations.ts";
 import { Broker } from "./support/broker.ts";
 import { SimulatedFleet } from "./support/simulated-fleet.ts";
 import { rejection, until } from "./support/until.ts";
@@ -65,11 +75,40 @@ test("a bad release is stopped by its canaries, which go back by themselves", as
   assert.not.ok(done);
   assert.match(text, /paused .*bad/);
   await until("the way back", () => fleet.serving("1.1.0") === COUNT);
-  const touched = fleet.devices.filter(({ state }) => state.seen?.jobId.startsWith("kws-1.2.0")).length;
+  const touched = fleet.devices.filter(({ state }) => state.seen?.jobId.startsWith("kws-1_2_0")).length;
   assert.ok(touched >= 1 && touched <= 2, `${touched} devices`);
   const rollouts = JSON.parse(await watch({ config, json: true }));
   const stopped = rollouts.find(({ status }: { status: string }) => status === "paused");
   assert.match(await change(stopped.rollout, "canceled", { config }), /canceled/);
+});
+
+test("what is rehearsed is prepared everywhere, and serves nowhere", async () => {
+  await fleet.release("1.3.0");
+  const { text, done } = await deploy("kws-1.3.0", { ...options, rehearse: true, waves: "100%" });
+  assert.ok(done, text);
+  assert.match(text, /30 succeeded/);
+  assert.equal([fleet.serving("1.3.0"), fleet.serving("1.1.0")], [0, COUNT]);
+});
+
+test("a rollout that needs approval stops after each wave, and whoever resumes it approves", async () => {
+  await fleet.release("1.3.1");
+  const first = await deploy("kws-1.3.1", { ...options, approve: true, to: "sim-10,sim-11", waves: "50%,100%" });
+  assert.not.ok(first.done);
+  assert.match(first.text, /paused \(wave 1 of 2 has ended/);
+  assert.is(fleet.serving("1.3.1"), 1);
+  assert.match(await change(first.text.split(":")[0] ?? "", "running", { config }), /done, 2 devices: 2 succeeded/);
+  await order("rollback", { config, to: "sim-10,sim-11" });
+  await until("the way back", () => fleet.serving("1.3.1") === 0);
+});
+
+test("devices that need consent wait for it; an operator may give it", async () => {
+  const rollout = deploy("kws-1.3.0", { ...options, consent: true, window: "00:00-23:59", to: "sim-7,sim-8" });
+  const waiting = (): number => fleet.devices.filter(({ state }) => state.phase.at === "WAITING").length;
+  await until("the first wave", () => waiting() === 1);
+  assert.match(await approve({ config, to: "all" }), /told to 1 devices/);
+  await until("the second wave", () => waiting() === 1 && fleet.serving("1.3.0") === 1);
+  assert.match(await approve({ config, to: "sim-7,sim-8" }), /told to 1 devices/);
+  assert.match((await rollout).text, /done, 2 devices: 2 succeeded/);
 });
 
 test("an order for a selection goes to these devices only", async () => {
@@ -83,13 +122,27 @@ test("an order for a selection goes to these devices only", async () => {
 
 test("all of it is in the audit log", async () => {
   const actions = JSON.parse(await audit({ config, json: true })).map(({ action }: { action: string }) => action);
-  assert.equal(actions, ["deploy", "done", "deploy", "paused", "canceled", "rollback"]);
+  const deployed = ["deploy", "done"];
+  const stopped = ["deploy", "paused", "canceled"];
+  const approved = ["deploy", "paused", "running", "done", "rollback"];
+  assert.equal(actions, [
+    ...deployed,
+    ...stopped,
+    ...deployed,
+    ...approved,
+    "deploy",
+    "approve",
+    "approve",
+    "done",
+    "rollback",
+  ]);
 });
 
 test("what can't be is said before anything is ordered", async () => {
   const wrong: readonly (readonly [() => Promise<unknown>, string])[] = [
     [() => deploy("kws-9", options), "input/missing"],
     [() => deploy("kws-1.1.0", { ...options, waves: "50%,10%" }), "input/malformed"],
+    [() => deploy("kws-1.1.0", { ...options, window: "tonight" }), "input/malformed"],
     [() => deploy("kws-1.1.0", { ...options, onAbort: "panic" }), "input/malformed"],
     [() => deploy("kws-1.1.0", { ...options, to: "tag:nobody" }), "input/missing"],
     [() => change("nothing", "paused", { config }), "input/missing"],

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Event, stages, step, type Working } from "../runtime/agent/lifecycle.ts";
+import type { Event, Working } from "../runtime/agent/events.ts";
+import { stages, step } from "../runtime/agent/lifecycle.ts";
 import { reportOf } from "../runtime/agent/report.ts";
 import { type Deployed, newDevice, type State, servedBy, stageNames } from "../runtime/agent/state.ts";
 import type { Job } from "../runtime/fleet/jobs.ts";
@@ -13,18 +14,22 @@ const deployed = (version: string): Deployed => {
   const { model, calibration, probes, accept, trial } = fakeRelease({ version }).job(1);
   return { name: "kws", version, model, calibration, probes, accept, trial, unit: "digital", derived: `d${version}` };
 };
+const take = (wanted: Job): Event => ({ type: "job", job: wanted, hash: `h${wanted.seq}`, unit: "accelerator" });
 const job = (seq: number, version: string): Event => take(fakeRelease({ version }).job(seq));
-const plain = (seq: number, action: "recalibrate" | "rollback" | "none"): Event =>
+const careful = take(fakeRelease({ version: "2" }).job(1, { activate: { consent: true } }));
+const dryRun = take(fakeRelease({ version: "2" }).job(1, { action: "dryRun" }));
+const plain = (seq: number, action: "recalibrate" | "rollback" | "remove" | "none"): Event =>
   take({ v: 1, jobId: `job-${seq}`, seq, device: "pi-1", action });
-const take = (wanted: Job): Event => ({ type: "job", job: wanted, hash: `h${wanted.seq}`, unit: "digital" });
 const done = (at: Working, derived?: string): Event => ({ type: "done", at, ...(derived && { derived }) });
 const failed = (at: Working): Event => ({ type: "failed", at, code: "store/no-space", message: "no space" });
 const health = (ok: boolean, seconds = 9, inferences = 9): Event => ({ type: "health", ok, seconds, inferences });
 const started: Event = { type: "started" };
-const toTrial = (derived: string): Event[] => [
+const approved: Event = { type: "approved" };
+const toTrial = (derived: string, ...between: Event[]): Event[] => [
   done("ACCEPTED"),
   done("DOWNLOADING"),
   done("VERIFIED"),
+  ...between,
   done("PREPARING", derived),
   done("SELFTEST"),
   done("STAGED"),
@@ -80,6 +85,32 @@ const stories: readonly {
       ", TRIAL, ROLLING_BACK + revert, IDLE + serve + announce + collect",
     ends: "ROLLED_BACK",
     serves: "1",
+  },
+  {
+    name: "an update that needs consent waits for it, fetched and verified",
+    from: v1,
+    events: [careful, ...toTrial("d2").slice(0, 3), started, approved, done("WAITING"), approved],
+    path:
+      "ACCEPTED + admit, DOWNLOADING + download, VERIFIED + verify, WAITING + wait, WAITING + serve + wait, " +
+      "WAITING + announce + wait, PREPARING + prepare, PREPARING",
+    serves: "1",
+  },
+  {
+    name: "a dry run ends after the self-test",
+    from: v1,
+    events: [dryRun, ...toTrial("d2")],
+    path:
+      "ACCEPTED + admit, DOWNLOADING + download, VERIFIED + verify, PREPARING + prepare, SELFTEST + self-test, " +
+      "IDLE + announce + collect, IDLE",
+    ends: "CHECKED",
+    serves: "1",
+  },
+  {
+    name: "what is removed does not serve, and can't come back by itself",
+    from: v2,
+    events: [plain(1, "remove"), plain(2, "rollback")],
+    path: "IDLE + serve + announce + collect, IDLE",
+    ends: "FAILED",
   },
   {
     name: "a newer job takes the place of one under way",
@@ -188,16 +219,17 @@ for (const { name, from, events, path, ends, serves } of stories) {
 
 test("whatever stage fails, is too slow or never ends, the old model serves on", () => {
   for (const [count, at] of stageNames.entries()) {
-    const { state } = story(v1, job(1, "2"), ...toTrial("d2").slice(0, count), failed(at));
+    const way = [careful, ...toTrial("d2", done("WAITING")).slice(0, count)];
+    const { state } = story(v1, ...way, failed(at));
     assert.equal([state.phase.at, state.active, state.outcome?.step], ["IDLE", v1.active, at]);
     const late: Event = { type: "failed", at, code: "job/timed-out", message: "slow" };
-    assert.is(story(v1, job(1, "2"), ...toTrial("d2").slice(0, count), late).state.outcome?.state, "TIMED_OUT");
+    assert.is(story(v1, ...way, late).state.outcome?.state, "TIMED_OUT");
   }
 });
 
 test("after a restart every stage does its work again, until it has restarted the device too often", () => {
   for (const [count, at] of stageNames.entries()) {
-    const { state } = story(v1, job(1, "2"), ...toTrial("d2").slice(0, count));
+    const { state } = story(v1, careful, ...toTrial("d2", done("WAITING")).slice(0, count));
     assert.is(story(state, started).path, `${at} + serve + ${stages[at].work}`);
     const { path } = story(state, ...Array.from({ length: 9 }, () => started));
     assert.is(path.includes("IDLE"), Number.isFinite(stages[at].restarts), at);
@@ -227,6 +259,8 @@ test("property: whatever happens, a committed model is never lost", () => {
     at.map(failed),
     fc.boolean().map((ok) => health(ok)),
     fc.constant(started),
+    fc.constant(approved),
+    fc.constant(careful),
     fc.constant<Event>({ type: "withdrawn" }),
     name.map((derived): Event => ({ type: "unservable", derived, message: "gone" })),
     fc.constant<Event>({ type: "upkeep", action: "recalibrate", id: "u", unit: "accelerator" }),

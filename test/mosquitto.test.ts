@@ -5,35 +5,18 @@ import { systemClock } from "../runtime/base/clock.ts";
 import { silentLog } from "../runtime/base/log.ts";
 import { openFleet } from "../runtime/fleet/mqtt.ts";
 import { Outbox } from "../runtime/fleet/outbox.ts";
-import type { Fleet, FleetEvent, FleetListener, Info, Report } from "../runtime/fleet/topics.ts";
+import type { Fleet, FleetEvent, Info, Report } from "../runtime/fleet/topics.ts";
+import { Listener } from "./support/listener.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
-import { Mosquitto, mosquittoIsHere } from "./support/mosquitto.ts";
+import { isHere, RealBroker } from "./support/real-broker.ts";
 import { until } from "./support/until.ts";
 
 const test = suite("mosquitto");
 const event = (n: number): FleetEvent => ({ n, ts: 0, boot: "b", level: "info", code: "job/c", msg: "m" });
 const info: Info = { v: 1, device: "pi-1", boot: "b", runtime: "1", node: "v", profile: "p", accelerator: null };
 
-class Listener implements FleetListener {
-  connections = 0;
-  taken = 0;
-  readonly jobs: string[] = [];
-  connected(): void {
-    this.connections++;
-  }
-  desired(payload: Uint8Array): void {
-    this.jobs.push(new TextDecoder().decode(payload));
-  }
-  takenOver(): void {
-    this.taken++;
-  }
-  async command(): Promise<{ ok: true; result: Record<string, unknown> }> {
-    return { ok: true, result: {} };
-  }
-}
-
-if (mosquittoIsHere()) {
-  let broker: Mosquitto;
+if (isHere()) {
+  let broker: RealBroker;
   let operator: MqttClient;
   let fleet: Fleet;
   let listener: Listener;
@@ -49,7 +32,7 @@ if (mosquittoIsHere()) {
   };
 
   test.before(async () => {
-    broker = await Mosquitto.start(["fleet", "homeassistant", "pi-1", "pi-2"]);
+    broker = await RealBroker.start(["fleet", "homeassistant", "pi-1", "pi-2"]);
     await follow();
     listener = new Listener();
     fleet = openFleet({

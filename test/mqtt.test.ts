@@ -4,35 +4,30 @@ import { systemClock } from "../runtime/base/clock.ts";
 import { silentLog } from "../runtime/base/log.ts";
 import { openFleet } from "../runtime/fleet/mqtt.ts";
 import { Outbox } from "../runtime/fleet/outbox.ts";
-import type { Command, Fleet, FleetEvent, FleetListener, Report } from "../runtime/fleet/topics.ts";
+import type { Fleet, FleetEvent, Report } from "../runtime/fleet/topics.ts";
+import { Transfers } from "../runtime/fleet/transfers.ts";
+import { Store } from "../runtime/store/store.ts";
+import { Trust } from "../runtime/trust/trust.ts";
+import { connectTo } from "../tools/connect.ts";
+import { Artifacts } from "../tools/fleet/artifacts.ts";
+import { type ReleaseDraft, Repository } from "../tools/fleet/repository.ts";
 import { Broker } from "./support/broker.ts";
 import { Broker5 } from "./support/broker-5.ts";
+import { Listener } from "./support/listener.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { until } from "./support/until.ts";
 
 const test = suite("mqtt");
 const idle = { status: "IDLE", state: "IDLE" } as Report;
+const draft: Omit<ReleaseDraft, "files"> = {
+  name: "kws",
+  version: "1.0.0",
+  rollbackIndex: 0,
+  requires: {},
+  accept: { minAgreementPct: 90 },
+  trial: { passes: 2, seconds: 1, minInferences: 0 },
+};
 const event = (n: number): FleetEvent => ({ n, ts: 0, boot: "b", level: "info", code: "c", msg: "m" });
-
-class Listener implements FleetListener {
-  connections = 0;
-  taken = 0;
-  readonly jobs: string[] = [];
-  readonly commands: Command[] = [];
-  connected(): void {
-    this.connections++;
-  }
-  desired(payload: Uint8Array): void {
-    this.jobs.push(new TextDecoder().decode(payload));
-  }
-  takenOver(): void {
-    this.taken++;
-  }
-  async command(command: Command): Promise<{ ok: true; result: Record<string, unknown> }> {
-    this.commands.push(command);
-    return { ok: true, result: { number: this.commands.length } };
-  }
-}
 
 let broker: Broker;
 let listener: Listener;
@@ -129,6 +124,34 @@ test("a payload that no broker takes is dropped, and the connection lives on", a
   assert.is(listener.connections, 1);
 });
 
+test("a device that reaches only its broker gets a signed release from there, all of it", async () => {
+  const files = new MemoryDisk();
+  const repository = await Repository.create(files, "/op", Date.now(), { count: 1, threshold: 1 });
+  const [model, calibration, probes] = [150_000, 10, 20].map((length) => new Uint8Array(length).fill(length % 251));
+  const ref = await repository.release({ ...draft, files: { model, calibration, probes } }, Date.now());
+  const operator = await connectTo({ url: broker.url });
+  await Artifacts.serve(operator, files, "/op/repository");
+
+  const transfers = new Transfers();
+  const outbox = await Outbox.open(new MemoryDisk(), "/");
+  const parts = { broker: { url: broker.url }, listener: new Listener(), outbox, clock: systemClock, log: silentLog };
+  const device = openFleet({ device: "pi-2", ...parts, transfers });
+  await until("the connection", () => transfers.connected);
+  const [store, signal] = [await Store.open(new MemoryDisk(), "/store"), AbortSignal.timeout(10_000)];
+  const trust = await Trust.start({
+    root: await repository.enrolment(),
+    fetch: transfers.small({ clock: systemClock }),
+    file: store.trust,
+    blobs: store.blobs,
+    clock: systemClock,
+  });
+  const { manifest } = await trust.release(ref, undefined, signal);
+  await transfers.fetch(await store.blobs.part(manifest.model), { clock: systemClock, signal });
+  assert.equal(await store.blobs.read(manifest.model.sha256), model);
+  await device.close();
+  await operator.endAsync(true);
+});
+
 test("with MQTT 5 the will waits, the broker's limit holds and answers carry their correlation", async () => {
   const five = new Broker5(2000);
   const heard = new Listener();
@@ -142,7 +165,7 @@ test("with MQTT 5 the will waits, the broker's limit holds and answers carry the
   });
   await until("the connection", () => heard.connections === 1);
   const { protocolVersion, will, properties } = five.connect ?? {};
-  assert.equal([protocolVersion, will?.properties?.willDelayInterval, properties?.maximumPacketSize], [5, 10, 65_536]);
+  assert.equal([protocolVersion, will?.properties?.willDelayInterval, properties?.maximumPacketSize], [5, 10, 66_560]);
 
   const correlationData = Buffer.from([1, 2, 3]);
   five.publish("polaredge/v1/pi-5/cmd/ping", "", { responseTopic: "polaredge/v1/pi-5/rsp/desk", correlationData });

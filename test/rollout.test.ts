@@ -60,6 +60,20 @@ const standings: readonly (readonly [string, Partial<DeviceView> | undefined, St
   ],
 ];
 
+test("who falls silent at work is lost; who was away before is only silent, and only time tells", () => {
+  const now = 10_000_000;
+  const after = (seconds: number, change: Partial<DeviceView>): Standing =>
+    standingOf(rollout, { online: true, fault: false, desired, heardMs: now - 1000 * seconds, ...change }, now);
+  assert.equal([after(800, {}), after(1000, {})], ["under way", "silent"]);
+  assert.equal([after(800, { report: report({}) }), after(1000, { report: report({}) })], ["under way", "lost"]);
+  assert.is(after(1000, { online: false, report: report({ state: "DOWNLOADING" }) }), "silent");
+  assert.is(after(1000, { online: false, report: report({ state: "TRIAL" }) }), "lost");
+  const views = new Map(inOrder(rollout).map((id) => [id, { online: false, fault: false, desired, heardMs: 0 }]));
+  assert.is(decide(rollout, views, 2, now).abort, undefined);
+  for (const [id, view] of views) views.set(id, { ...view, ...{ report: report({ state: "PREPARING" }) } });
+  assert.match(String(decide(rollout, views, 2, now).abort), /100 of 100 devices are bad/);
+});
+
 for (const [name, view, expected] of standings) {
   test(`${name}: ${expected}`, () => {
     assert.is(standingOf(rollout, view && { online: false, fault: false, ...view }), expected);

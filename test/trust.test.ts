@@ -148,6 +148,50 @@ siege("from a fast-forward within the limit, new keys are the way out", async (f
   assert.is(await field.outcome(), "COMMITTED");
 });
 
+const DAY_MS = 86_400_000;
+const reasons = ({ world }: Siege): readonly string[] => world.health.at(-1)?.reasons ?? [];
+/** Lets time pass in steps that the device's own work can follow. */
+async function passes({ world }: Siege, days: number): Promise<void> {
+  for (let hour = 0; hour < days * 24; hour++) {
+    world.clock.advance(3_600_000);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+siege("a repository that is frozen shows in the device's health, with no job to ask for it", async (field) => {
+  await passes(field, 6);
+  assert.equal(reasons(field), []);
+  await passes(field, 2);
+  assert.equal([reasons(field), field.world.health.at(-1)?.status], [["updates-frozen"], "degraded"]);
+  assert.is(field.world.events.filter(({ code }) => code === "trust/expired").length, 1);
+  assert.is(await field.world.answer(2), 2);
+  await field.repository.renew(field.now);
+  await passes(field, 1);
+  assert.equal(reasons(field), []);
+});
+
+siege("a clock that is turned back makes nothing fresh again, after a restart neither", async (field) => {
+  const release = await field.release({ version: "2" });
+  await passes(field, 8);
+  field.world.clock.wrongBy = -30 * DAY_MS;
+  field.order(release);
+  assert.is(await field.outcome(), "trust/expired");
+  await field.start();
+  field.order(release);
+  assert.is(await field.outcome(), "trust/expired");
+});
+
+siege("a clock that once ran years ahead does not lock the device out", async (field) => {
+  field.world.clock.wrongBy = 4000 * DAY_MS;
+  await passes(field, 1);
+  assert.equal(reasons(field), ["updates-frozen"]);
+  field.world.clock.wrongBy = 0;
+  await field.start();
+  await field.repository.renew(field.now);
+  field.order(await field.release({ version: "2" }));
+  assert.is(await field.outcome(), "COMMITTED");
+});
+
 siege("a model is checked at every start, without a network", async (field) => {
   const { world } = field;
   field.tampered.set("metadata/timestamp.json", "gone");

@@ -1,6 +1,6 @@
 import { connectAsync, type MqttClient } from "mqtt";
 import { Failure, messageOf } from "../runtime/base/failure.ts";
-import { type BrokerOptions, clientConnection } from "../runtime/fleet/connection.ts";
+import { type BrokerOptions, clientConnection, sendAtOnce } from "../runtime/fleet/connection.ts";
 
 /** A client in MQTT 5, or in 3.1.1 where the broker speaks nothing newer. @throws Failure fleet/unreachable */
 export async function connectTo(broker: BrokerOptions, clientId?: string): Promise<MqttClient> {
@@ -8,7 +8,11 @@ export async function connectTo(broker: BrokerOptions, clientId?: string): Promi
   for (const version of [5, 4] as const) {
     const id = clientId === undefined ? {} : { clientId };
     try {
-      return await connectAsync(broker.url, { ...clientConnection(broker, version), ...id, clean: true }, false);
+      const options = { ...clientConnection(broker, version), ...id, clean: true };
+      const client = await connectAsync(broker.url, options, false);
+      sendAtOnce(client);
+      client.on("connect", () => sendAtOnce(client));
+      return client;
     } catch (error) {
       errors.push(messageOf(error));
     }

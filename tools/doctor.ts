@@ -87,6 +87,9 @@ async function atBroker(broker: NonNullable<Config["broker"]>, id: string): Prom
   const client = await connectTo(broker, `${id}-doctor`);
   try {
     await client.subscribeAsync(topicOf(id, "job/desired"), { qos: 1 });
+    const good = { what: "broker", good: true };
+    if (client.options.protocolVersion === 4)
+      return { ...good, found: "connected; MQTT 3.1.1 does not tell of rights" };
     // Empty and not retained: nobody takes it for anything.
     const denied = await client.publishAsync(topicOf(id, "event"), "", { qos: 1 }).then(
       () => false,
@@ -97,10 +100,10 @@ async function atBroker(broker: NonNullable<Config["broker"]>, id: string): Prom
       () => true,
       () => false,
     );
-    const found = forged
-      ? "connected, but the ACL lets a device write commands: it is open"
-      : "connected, ACL in order";
-    return { what: "broker", good: true, found };
+    return {
+      ...good,
+      found: forged ? "connected, but its ACL lets a device write commands" : "connected, ACL in order",
+    };
   } finally {
     await client.endAsync(true);
   }

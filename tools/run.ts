@@ -1,6 +1,7 @@
 import { loadConfig } from "../runtime/config.ts";
 import { startDevice } from "../runtime/main.ts";
 import { EXIT } from "./exit.ts";
+import { untilSignal } from "./signal.ts";
 
 /**
  * `polaredge run`: until SIGTERM or SIGINT, then the work at hand is put away and 0 returned. A second signal ends at
@@ -13,11 +14,4 @@ export async function run({ config }: { readonly config: string }): Promise<numb
   device.log.info("stopping", { signal });
   await device.stop();
   return EXIT.ok;
-}
-
-/** The first SIGTERM or SIGINT; the next one ends the process at once. */
-export function untilSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
 }

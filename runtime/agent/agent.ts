@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
 import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
 import type { Servable, ServedModel } from "../serve/servable.ts";
-import * as effects from "./effects.ts";
-import { type Effect, type Event, step, type Work, type Working } from "./lifecycle.ts";
+import { load } from "./effects.ts";
+import type { Effect, Event, Work, Working } from "./events.ts";
+import { Freshness } from "./freshness.ts";
+import { step } from "./lifecycle.ts";
 import { readOrder } from "./orders.ts";
 import type { AgentParts } from "./ports.ts";
 import { Reservoir } from "./reservoir.ts";
@@ -12,19 +14,8 @@ import { inUse, newDevice, type State, servedBy } from "./state.ts";
 import { Vitals } from "./vitals.ts";
 import { Voice } from "./voice.ts";
 import { Watch } from "./watch.ts";
+import { type Bench, type Done, perform, secondsFor } from "./work.ts";
 import { type Result, Worksite } from "./worksite.ts";
-
-/** How long each kind of work may take, in seconds; preparing may take what the profile says. */
-const limits: Readonly<Record<Exclude<Work, "prepare">, number>> = {
-  admit: 60,
-  download: 6 * 3600,
-  verify: 300,
-  "self-test": 600,
-  activate: 300,
-  revert: 300,
-};
-
-type Done = Omit<Extract<Event, { type: "done" }>, "type" | "at">;
 
 /**
  * The loop around `step`: events come one by one; the new state is saved, then its effects are done, and what comes of
@@ -40,6 +31,7 @@ export class Agent implements FleetListener, Servable {
   readonly #reservoir: Reservoir;
   readonly #watch: Watch;
   readonly #vitals: Vitals;
+  readonly #freshness: Freshness;
   readonly #closing = new AbortController();
   #state: State;
   #saved = true;
@@ -65,6 +57,11 @@ export class Agent implements FleetListener, Servable {
     });
     this.#vitals = new Vitals(parts, this.serving);
     this.#voice = new Voice(parts, parts.connect(this), this.#boot);
+    this.#freshness = new Freshness(parts, {
+      state: () => this.#state,
+      post: (event) => this.post(event),
+      announce: (what) => this.#voice.announce(what),
+    });
     parts.leases.listen((event, message) => this.#linkChanged(event, message));
   }
 
@@ -79,6 +76,15 @@ export class Agent implements FleetListener, Servable {
 
   get state(): State {
     return this.#state;
+  }
+
+  get #bench(): Bench {
+    return {
+      state: this.#state,
+      serving: this.serving,
+      reservoir: this.#reservoir,
+      serve: () => this.#serve(),
+    };
   }
 
   /** One answer of the serving model. @throws Failure agent/not-serving, input/shape */
@@ -102,7 +108,7 @@ export class Agent implements FleetListener, Servable {
   /** The model that serves, stays; what is at work is given up, and begun again at the next start. */
   async stop(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#watch.end(), this.#telling]);
+    await Promise.all([this.#watch.end(), this.#freshness.end(), this.#telling]);
     this.#worksite.abort();
     await this.#worksite.idle();
     await this.#turn;
@@ -126,8 +132,21 @@ export class Agent implements FleetListener, Servable {
   }
 
   async command({ name }: Command): Promise<Reply> {
-    if (name === "ping") return { ok: true, result: { ts: this.#parts.clock.now(), boot: this.#boot } };
-    return this.#watch.recalibrate();
+    switch (name) {
+      case "ping":
+        return { ok: true, result: { ts: this.#parts.clock.now(), boot: this.#boot } };
+      case "recalibrate":
+        return this.#watch.recalibrate();
+      case "approve":
+        return this.#approve();
+    }
+  }
+
+  async #approve(): Promise<Reply> {
+    const { phase } = this.#state;
+    if (phase.at !== "WAITING") return { ok: false, code: "job/impossible", message: "approve: nothing waits for it" };
+    await this.post({ type: "approved" });
+    return { ok: true, result: { id: phase.goal.id } };
   }
 
   async #readJob(payload: Uint8Array): Promise<void> {
@@ -162,7 +181,7 @@ export class Agent implements FleetListener, Servable {
     }
     for (const effect of effects) await this.#do(effect);
     if (state.phase.at !== before) this.#watch.wake();
-    this.#voice.report(this.#state);
+    if (event.type !== "trusted") this.#voice.report(this.#state);
     this.#publishHealth();
   }
 
@@ -195,56 +214,13 @@ export class Agent implements FleetListener, Servable {
     const { phase } = this.#state;
     if (phase.at === "IDLE" || phase.at === "TRIAL") return;
     const { at } = phase;
-    const seconds = what === "prepare" ? this.#parts.profile.calibration.maxSeconds : limits[what];
+    const seconds = secondsFor(what, this.#parts.profile);
     const report = (progress: Progress): void => this.#voice.progress(this.#state, progress);
     this.#worksite.begin(
       seconds,
-      (signal) => this.#perform(what, { parts: this.#parts, signal, report }),
+      (signal) => perform(what, { parts: this.#parts, signal, report }, this.#bench),
       (result) => void this.post(outcomeOf(at, result)),
     );
-  }
-
-  async #perform(what: Work, site: effects.Site): Promise<Done> {
-    const { phase } = this.#state;
-    if (phase.at === "IDLE") return {};
-    if (phase.at === "ACCEPTED") return effects.admit(site, phase.goal, this.#state);
-    const { derived = "", baselinePct } = "derived" in phase ? phase : {};
-    const work: effects.Work = { ...site, goal: phase.goal };
-    switch (what) {
-      case "admit":
-        return {};
-      case "download":
-        await effects.downloadAll(work);
-        return {};
-      case "verify":
-        await effects.verify(work);
-        return {};
-      case "prepare":
-        return this.#prepare(work);
-      case "self-test":
-        await effects.selfTest(work, derived, baselinePct);
-        return {};
-      case "activate":
-        return this.#activate(work, derived);
-      case "revert":
-        await this.#serve();
-        return {};
-    }
-  }
-
-  /** Nothing may come between the question whether this is still wanted and the exchange. */
-  async #activate({ goal, signal }: effects.Work, derived: string): Promise<Done> {
-    const loaded = await effects.load(this.#parts, { ...goal.release, derived });
-    signal.throwIfAborted();
-    this.serving.exchange(loaded);
-    return {};
-  }
-
-  /** Upkeep must not make worse what serves now, so that is measured first. */
-  async #prepare(work: effects.Work): Promise<Done> {
-    const upkeep = work.goal.action === "recalibrate";
-    const now = upkeep ? await effects.measure(this.serving, this.#parts.clock.uptimeMs) : undefined;
-    return { derived: await effects.prepare(work, this.#reservoir), baselinePct: now?.agreementPct };
   }
 
   /** What serves already is left in peace. */
@@ -254,7 +230,7 @@ export class Agent implements FleetListener, Servable {
     if (wanted && present && wanted.derived === present.deployed.derived && wanted.unit === present.deployed.unit)
       return;
     try {
-      this.serving.exchange(wanted && (await effects.load(this.#parts, wanted)));
+      this.serving.exchange(wanted && (await load(this.#parts, wanted)));
     } catch (error) {
       this.serving.exchange(undefined);
       void this.post({ type: "unservable", derived: wanted?.derived ?? "", message: messageOf(error) });
@@ -276,6 +252,7 @@ export class Agent implements FleetListener, Servable {
 
   #begin(): void {
     this.#watch.begin();
+    this.#freshness.begin();
     this.#telling = this.#tell();
   }
 
@@ -299,6 +276,7 @@ export class Agent implements FleetListener, Servable {
         beganMs: this.#beganMs,
         state: this.#state,
         saved: this.#saved,
+        frozen: this.#freshness.frozen,
         calibratedMs: this.#calibratedMs,
         drift,
         reading,

@@ -8,10 +8,14 @@ import { decodeNpy } from "../tensor/npy.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { assertFits } from "../trust/manifest.ts";
 import type { Seen, TargetRef } from "../trust/trust.ts";
+import { faultOf } from "./gates.ts";
 import type { AgentParts } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Loaded, Serving } from "./serving.ts";
-import type { Deployed, Found, Goal, Intent, Release, State, Unit } from "./state.ts";
+import type { Deployed, Found, Goal, Intent, Release, State, Terms, Unit } from "./state.ts";
+
+/** The clock of the wall is set now and then, so nobody sleeps for longer on its word. */
+const WAIT_MS = 30_000;
 
 /** What an effect works with. Each one can be done again after a power cut, at no harm. */
 export interface Work extends Site {
@@ -67,13 +71,14 @@ async function checkSpace({ store }: AgentParts, release: Release): Promise<void
 
 export async function downloadAll({ parts, goal, signal, report }: Work): Promise<void> {
   const files = filesOf(goal.release);
+  const { maxKBps } = goal.terms ?? {};
   const of = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
   for (const ref of files) {
     if (!(await parts.store.blobs.has(ref.sha256))) {
       const part = await parts.store.blobs.part(ref);
       const onProgress = (bytes: number): void => report({ stage: "download", done: done + bytes, of });
-      await parts.fetch(goal.urls?.[ref.sha256] ?? "", part, { signal, onProgress });
+      await parts.fetch(goal.urls?.[ref.sha256] ?? "", part, { signal, onProgress, maxKBps });
     }
     done += ref.bytes;
   }
@@ -168,25 +173,24 @@ export async function selfTest({ parts, goal }: Work, derived: string, baselineP
   if (fault !== undefined) throw new Failure("job/self-test", `self-test: ${fault}`, { ...reading });
 }
 
-/** What is wrong with a model that gives such answers; undefined if nothing is. */
-export function faultOf(reading: ProbeReading, goal: Goal, baselinePct: number | undefined): string | undefined {
-  const { accept } = goal.release;
-  const least = leastAgreement(goal, baselinePct);
-  if (reading.nonFinite > 0) return `${reading.nonFinite} answers are not finite`;
-  if (reading.agreementPct < least) {
-    return `expected at least ${least.toFixed(1)} % agreement with the float model, found ${reading.agreementPct.toFixed(1)} %`;
+/** Until the job's window is open and, where it asks for that, somebody has agreed. @throws Failure job/expired */
+export async function wait({ parts: { clock }, goal: { id, terms }, signal }: Work, approved: boolean): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const now = clock.now();
+    if (now > (terms?.notAfter ?? Number.POSITIVE_INFINITY)) {
+      throw new Failure("job/expired", `${id}: it was to be begun by ${new Date(terms?.notAfter ?? 0).toISOString()}`);
+    }
+    if ((approved || !terms?.consent) && isOpen(terms?.window, now)) return;
+    await clock.sleep(WAIT_MS, signal);
   }
-  if (accept.p95Ms !== undefined && reading.p95Ms > accept.p95Ms) {
-    return `expected a p95 latency of at most ${accept.p95Ms} ms, found ${reading.p95Ms.toFixed(2)} ms`;
-  }
-  return undefined;
 }
 
-/** A new model must be as good as its release asks; upkeep must only not make worse what serves anyway. */
-function leastAgreement({ action, release }: Goal, baselinePct: number | undefined): number {
-  const { minAgreementPct } = release.accept;
-  if (action === "install" || action === "rollback") return minAgreementPct;
-  return Math.min(minAgreementPct, baselinePct ?? minAgreementPct);
+function isOpen(window: Terms["window"], nowMs: number): boolean {
+  if (!window) return true;
+  const { from, to } = window;
+  const now = new Date(nowMs).toISOString().slice("2000-01-01T".length, "2000-01-01T00:00".length);
+  return from <= to ? from <= now && now < to : from <= now || now < to;
 }
 
 /** Agreement of what serves now, as it is now; undefined if nothing does. */

@@ -1,61 +1,20 @@
 import type { FailureCode } from "../base/failure.ts";
-import type { Install, Job } from "../fleet/jobs.ts";
-import type { Seen } from "../trust/trust.ts";
-import type { Action, Deployed, End, Found, Goal, Intent, Phase, StageName, State, Unit } from "./state.ts";
-import { servedBy } from "./state.ts";
-
-export type Event =
-  | { readonly type: "started" }
-  | { readonly type: "job"; readonly job: Job; readonly hash: string; readonly unit: Unit }
-  | { readonly type: "withdrawn" }
-  | { readonly type: "refused"; readonly hash: string; readonly code: FailureCode; readonly message: string }
-  | { readonly type: "upkeep"; readonly action: "recalibrate" | "fall-back"; readonly id: string; readonly unit: Unit }
-  | {
-      readonly type: "done";
-      readonly at: Working;
-      /** Of ACCEPTED. */
-      readonly found?: Found;
-      readonly trusted?: Seen;
-      /** Of PREPARING. */
-      readonly derived?: string;
-      readonly baselinePct?: number | undefined;
-    }
-  | { readonly type: "failed"; readonly at: Working; readonly code: FailureCode; readonly message: string }
-  | ({ readonly type: "health" } & TrialReading)
-  /** The model could not be opened, or died. */
-  | { readonly type: "unservable"; readonly derived: string; readonly message: string };
-
-/** What the watch saw of the model that serves, since it began to. */
-export interface TrialReading {
-  readonly ok: boolean;
-  readonly reason?: string | undefined;
-  readonly inferences: number;
-  readonly seconds: number;
-}
-
-export type Work = "admit" | "download" | "verify" | "prepare" | "self-test" | "activate" | "revert";
-export type Working = StageName | "ROLLING_BACK";
-
-export type Effect =
-  /** Begins work that ends in a `done` or `failed` event of that stage; whatever was at work before is aborted. */
-  | { readonly do: "work"; readonly what: Work }
-  | { readonly do: "abort" }
-  /** Makes the model of this state (`servedBy`) answer. */
-  | { readonly do: "serve" }
-  | { readonly do: "announce"; readonly what: Announcement }
-  /** Removes from the store what this state does not name. */
-  | { readonly do: "collect" };
-
-export interface Announcement {
-  readonly level: "info" | "warning" | "error";
-  readonly code: string;
-  readonly message: string;
-}
-
-export interface Step {
-  readonly state: State;
-  readonly effects: readonly Effect[];
-}
+import type { Deployment, Install, Recalibration, Removal, Rollback } from "../fleet/jobs.ts";
+import { announce, type Effect, type Event, type Step, type TrialReading, then, type Work } from "./events.ts";
+import {
+  type Action,
+  type Deployed,
+  type End,
+  type Found,
+  type Goal,
+  type Intent,
+  type Phase,
+  type StageName,
+  type State,
+  servedBy,
+  type Terms,
+  type Unit,
+} from "./state.ts";
 
 /** The way of a model. `restarts`: a stage that takes the process down so often is given up. */
 export const stages: Readonly<
@@ -63,15 +22,18 @@ export const stages: Readonly<
 > = {
   ACCEPTED: { work: "admit", leadsTo: "DOWNLOADING", restarts: Number.POSITIVE_INFINITY },
   DOWNLOADING: { work: "download", leadsTo: "VERIFIED", restarts: Number.POSITIVE_INFINITY },
-  VERIFIED: { work: "verify", leadsTo: "PREPARING", restarts: Number.POSITIVE_INFINITY },
+  VERIFIED: { work: "verify", leadsTo: "WAITING", restarts: Number.POSITIVE_INFINITY },
+  WAITING: { work: "wait", leadsTo: "PREPARING", restarts: Number.POSITIVE_INFINITY },
   PREPARING: { work: "prepare", leadsTo: "SELFTEST", restarts: 3 },
   SELFTEST: { work: "self-test", leadsTo: "STAGED", restarts: 3 },
   STAGED: { work: "activate", leadsTo: "TRIAL", restarts: 3 },
 };
 const TRIAL_RESTARTS = 2;
 
+type Fetching = "install" | "dryRun";
+
 /** Where each goal that knows its release joins the way. */
-const beginnings: Readonly<Record<Exclude<Action, "install">, Exclude<StageName, "ACCEPTED">>> = {
+const beginnings: Readonly<Record<Exclude<Action, Fetching>, Exclude<StageName, "ACCEPTED">>> = {
   recalibrate: "PREPARING",
   /** A prepared model holds its digital corrections too, so it is at hand. */
   "fall-back": "STAGED",
@@ -93,6 +55,10 @@ export function step(state: State, event: Event): Step {
       return withdrawn(state);
     case "refused":
       return refused(state, event);
+    case "trusted":
+      return { state: { ...state, trusted: event.trusted }, effects: [] };
+    case "approved":
+      return approved(state);
     case "upkeep":
       return upkeep(state, event);
     case "done":
@@ -135,16 +101,15 @@ function taken(state: State, { job, hash, unit }: Extract<Event, { type: "job" }
   const seen = { jobId: job.jobId, seq: job.seq, hash };
   const next: State = { ...state, phase: { at: "IDLE" }, seen, refused: undefined, outcome: undefined };
   if (job.action === "none") return { state: next, effects: [...effects, { do: "collect" }] };
-  const goal = { id: job.jobId, seq: job.seq };
-  if (job.action === "install") {
-    const known = "release" in job ? { target: job.release } : { found: foundIn(job, unit) };
-    const intent: Intent = { ...goal, action: job.action, unit, ...known };
-    const phase: Phase = { at: "ACCEPTED", goal: intent, restarts: 0 };
+  if ("release" in job || "model" in job) {
+    const phase: Phase = { at: "ACCEPTED", goal: intentOf(job, unit), restarts: 0 };
     return { state: { ...next, phase }, effects: [...effects, { do: "work", what: stages.ACCEPTED.work }] };
   }
+  const goal = { id: job.jobId, seq: job.seq };
   const fault = faultOf(state, job);
+  if (job.action === "remove" && !fault) return then(effects, removed(next, goal));
   const model = job.action === "rollback" ? state.previous : state.active && { ...state.active, unit };
-  if (model && !fault) {
+  if (model && !fault && job.action !== "remove") {
     const derived = job.action === "rollback" ? model.derived : undefined;
     return then(effects, begin(next, job.action, { ...goal, release: model, derived }));
   }
@@ -153,17 +118,38 @@ function taken(state: State, { job, hash, unit }: Extract<Event, { type: "job" }
   return { state: { ...next, outcome: { ...outcome, code, message: `${job.action}: ${message}` } }, effects };
 }
 
+/** What was tried on the way of a dry run must not take the tiles from the model that serves. */
+function intentOf(job: Install | Deployment, unit: Unit): Intent {
+  const on = job.action === "dryRun" ? "digital" : unit;
+  const known = "release" in job ? { target: job.release } : { found: foundIn(job, on) };
+  const { maxKBps } = job.download ?? {};
+  const terms: Terms = { maxKBps, notAfter: job.notAfter, ...(job.action === "install" && job.activate) };
+  return { id: job.jobId, seq: job.seq, action: job.action, unit: on, terms, ...known };
+}
+
+/** Whoever wants to serve again gets a new release; the floor stays. */
+function removed(state: State, { id, seq }: { readonly id: string; readonly seq: number }): Step {
+  const { active, previous, exchanged, ...rest } = state;
+  const outcome = { id, action: "remove", seq, state: "REMOVED" } as const;
+  return {
+    state: { ...rest, outcome },
+    effects: [{ do: "serve" }, announce("info", "job/removed", `${id}: no model serves any more`), { do: "collect" }],
+  };
+}
+
 /** Why a model that is here is not the one to work on; undefined if nothing speaks against it. */
 function faultOf(
-  { previous, floor = 0 }: State,
-  job: Exclude<Job, { action: "install" | "none" }>,
+  { active, previous, floor = 0 }: State,
+  job: Recalibration | Rollback | Removal,
 ): { readonly code: FailureCode; readonly message: string } | undefined {
   if (job.action === "recalibrate") return undefined;
-  if (!previous) return { code: "job/impossible", message: "there is no previous model" };
-  const { expectSha256 = previous.model.sha256 } = job;
-  if (expectSha256 !== previous.model.sha256) {
-    return { code: "job/impossible", message: `expected ${expectSha256}, found ${previous.model.sha256}` };
+  const model = job.action === "remove" ? active : previous;
+  if (!model && job.action === "rollback") return { code: "job/impossible", message: "there is no previous model" };
+  const { expectSha256 = model?.model.sha256 } = job;
+  if (expectSha256 !== model?.model.sha256) {
+    return { code: "job/impossible", message: `expected ${expectSha256}, found ${model?.model.sha256}` };
   }
+  if (!previous || job.action === "remove") return undefined;
   const index = previous.proof?.rollbackIndex ?? floor;
   if (index >= floor) return undefined;
   return { code: "trust/below-floor", message: `its rollback index is ${index}, the floor of this device ${floor}` };
@@ -206,7 +192,8 @@ function done(state: State, event: Extract<Event, { type: "done" }>): Step {
   if (phase.at === "IDLE" || phase.at === "TRIAL" || phase.at !== event.at) return { state, effects: [] };
   if (phase.at === "ROLLING_BACK") return end(state, "ROLLED_BACK", phase.code, phase.message);
   if (phase.at === "ACCEPTED") return admitted(state, phase.goal, event);
-  const { leadsTo } = stages[phase.at];
+  if (phase.at === "SELFTEST" && phase.goal.action === "dryRun") return end(state, "CHECKED");
+  const leadsTo = afterStage(phase.at, phase.goal);
   const derived = event.derived ?? phase.derived;
   if (leadsTo !== "TRIAL" && leadsTo !== "ACCEPTED") {
     const baselinePct = event.baselinePct ?? phase.baselinePct;
@@ -220,12 +207,27 @@ function done(state: State, event: Extract<Event, { type: "done" }>): Step {
   return { state: { ...state, phase: trial }, effects: [] };
 }
 
+/** Most jobs have nothing to wait for. */
+function afterStage(at: Exclude<StageName, "ACCEPTED">, { terms }: Goal): (typeof stages)[StageName]["leadsTo"] {
+  const { leadsTo } = stages[at];
+  return leadsTo === "WAITING" && !terms?.window && !terms?.consent ? stages.WAITING.leadsTo : leadsTo;
+}
+
+function approved(state: State): Step {
+  const { phase } = state;
+  if (phase.at !== "WAITING") return { state, effects: [] };
+  return {
+    state: { ...state, phase: { ...phase, approved: true } },
+    effects: [announce("info", "job/approved", phase.goal.id), { do: "work", what: stages.WAITING.work }],
+  };
+}
+
 /** The release is known now, and the device lets it in. */
 function admitted(state: State, intent: Intent, event: Extract<Event, { type: "done" }>): Step {
   const { found = intent.found, trusted } = event;
   if (!found) return end(state, "FAILED", "job/impossible", "no release was found");
-  const { id, action, seq } = intent;
-  const goal: Goal = { id, action, seq, ...found };
+  const { id, action, seq, terms } = intent;
+  const goal: Goal = { id, action, seq, terms, ...found };
   const next: State = { ...state, trusted: trusted ?? state.trusted };
   return {
     state: { ...next, phase: { at: "DOWNLOADING", goal, restarts: 0 } },
@@ -238,8 +240,13 @@ function failed(state: State, { at, code, message }: Extract<Event, { type: "fai
   const { phase } = state;
   if (phase.at !== at) return { state, effects: [] };
   if (phase.at === "ROLLING_BACK") return end(state, "ROLLED_BACK", phase.code, phase.message);
-  return end(state, code === "job/timed-out" ? "TIMED_OUT" : "FAILED", code, message);
+  return end(state, ends.get(code) ?? "FAILED", code, message);
 }
+
+const ends: ReadonlyMap<FailureCode, End> = new Map([
+  ["job/timed-out", "TIMED_OUT"],
+  ["job/expired", "EXPIRED"],
+]);
 
 function tried(state: State, reading: TrialReading): Step {
   const { phase } = state;
@@ -283,10 +290,10 @@ function end(state: State, how: End, code?: FailureCode, message?: string): Step
   if (phase.at === "IDLE") return { state, effects: [] };
   const { id, action, seq } = phase.goal;
   const outcome = { id, action, seq, state: how, step: phase.at, code, message };
-  const good = how === "COMMITTED";
+  const good = how === "COMMITTED" || how === "CHECKED";
   const told = announce(
     good ? "info" : "warning",
-    code ?? "job/committed",
+    code ?? `job/${how.toLowerCase()}`,
     `${id}: ${how}${message ? `, ${message}` : ""}`,
   );
   return {
@@ -305,12 +312,4 @@ function foundIn({ model, calibration, probes, accept, trial }: Install, unit: U
   const files = { model: ref(model), calibration: ref(calibration), probes: ref(probes) };
   const urls = Object.fromEntries([model, calibration, probes].map(({ sha256, url }) => [sha256, url]));
   return { release: { name, version, ...files, accept, trial, unit }, urls };
-}
-
-function then(first: readonly Effect[], { state, effects }: Step): Step {
-  return { state, effects: [...first, ...effects] };
-}
-
-function announce(level: Announcement["level"], code: string, message: string): Effect {
-  return { do: "announce", what: { level, code, message } };
 }

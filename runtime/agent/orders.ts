@@ -25,7 +25,7 @@ export async function readOrder(parts: AgentParts, payload: Uint8Array, state: S
     return refused("job/invalid", `job: at most ${MAX_JOB_BYTES} bytes are read, found ${payload.length}`);
   }
   const { trust, info, clock } = parts;
-  const reader = { device: info.device, seen: state.seen, nowMs: clock.now() };
+  const reader = { device: info.device, seen: state.seen, nowMs: trust?.now(state.trusted) ?? clock.now() };
   try {
     const signed = await trust?.open(payload, state.trusted, AbortSignal.timeout(OPEN_MS));
     return readJob(signed ?? payload, hash, { ...reader, form: signed ? "signed" : "unsigned" });

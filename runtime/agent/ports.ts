@@ -50,7 +50,11 @@ export interface Preparer {
 export type Fetch = (
   url: string,
   part: Part,
-  options: { readonly signal: AbortSignal; readonly onProgress: (done: number, of: number) => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (done: number, of: number) => void;
+    readonly maxKBps?: number | undefined;
+  },
 ) => Promise<void>;
 
 /** All that the agent works with; main.ts joins the real ones, tests pass their own. */
@@ -59,7 +63,9 @@ export interface AgentParts {
   readonly profile: Pick<DeviceProfile, "name" | "calibration" | "drift">;
   readonly store: Store;
   /** Undefined where unsigned jobs are taken, which a configuration has to say. */
-  readonly trust: Pick<Trust, "open" | "release" | "assertTrusted"> | undefined;
+  readonly trust:
+    | Pick<Trust, "open" | "release" | "assertTrusted" | "refresh" | "seen" | "isFrozen" | "now">
+    | undefined;
   /** Where the files of signed releases are, by digest. */
   readonly blobUrl: (sha256: string) => string;
   readonly connect: (listener: FleetListener) => Fleet;

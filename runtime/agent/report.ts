@@ -1,10 +1,12 @@
 import type { JobStatus, ModelName, Progress, Report } from "../fleet/topics.ts";
-import type { Deployed, Outcome, State } from "./state.ts";
+import type { Deployed, Goal, Outcome, State } from "./state.ts";
 
 /** The coarse word for every fine one. */
 const statuses: Readonly<Record<string, JobStatus>> = {
   IDLE: "IDLE",
   COMMITTED: "SUCCEEDED",
+  CHECKED: "SUCCEEDED",
+  REMOVED: "SUCCEEDED",
   REJECTED: "REJECTED",
   EXPIRED: "REJECTED",
   CANCELED: "CANCELED",
@@ -42,13 +44,25 @@ type Standing = Partial<Pick<Outcome, "step" | "code" | "message" | "action">> &
 
 function standingOf({ phase, outcome, refused }: State): Standing {
   if (phase.at !== "IDLE" && phase.goal.seq !== undefined) {
-    return { state: phase.at, action: phase.goal.action, running: true };
+    const message = phase.at === "WAITING" ? `waits for ${missing(phase)}` : undefined;
+    return { state: phase.at, action: phase.goal.action, message, running: true };
   }
   if (refused) {
     const { code, message } = refused;
     return { state: code === "job/expired" ? "EXPIRED" : "REJECTED", code, message };
   }
   return outcome ?? { state: "IDLE" };
+}
+
+function missing({
+  goal: { terms },
+  approved,
+}: {
+  readonly goal: Goal;
+  readonly approved?: boolean | undefined;
+}): string {
+  if (terms?.consent && !approved) return "consent";
+  return `its window, ${terms?.window?.from} to ${terms?.window?.to} UTC`;
 }
 
 function nameOf(model: Deployed | undefined): ModelName | null {

@@ -12,6 +12,14 @@ export interface Loaded {
   readonly probes: Probes;
 }
 
+export interface ServingRecord {
+  readonly seconds: number;
+  readonly inferences: number;
+  readonly errors: number;
+  /** Of late. */
+  readonly p95Ms: number | undefined;
+}
+
 /** The model that answers now. One inference at a time. */
 export class Serving {
   readonly meter: Meter = new Meter();
@@ -19,7 +27,7 @@ export class Serving {
   readonly #reservoir: Reservoir;
   #loaded: Loaded | undefined;
   #sinceMs = 0;
-  #totalBefore = 0;
+  #before = { total: 0, errors: 0 };
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(clock: Clock, reservoir: Reservoir) {
@@ -31,17 +39,24 @@ export class Serving {
     return this.#loaded;
   }
 
-  /** How long, and how often, the present model has served. */
-  get record(): { readonly seconds: number; readonly inferences: number } {
+  /** How the present model has served. */
+  get record(): ServingRecord {
     const seconds = (this.#clock.uptimeMs() - this.#sinceMs) / 1000;
-    return { seconds, inferences: this.meter.total - this.#totalBefore };
+    const { total, errors } = this.meter;
+    return {
+      seconds,
+      inferences: total - this.#before.total,
+      errors: errors - this.#before.errors,
+      p95Ms: this.meter.percentile(0.95),
+    };
   }
 
   /** At once: what waits is answered by the next model, only the inference under way ends on the old one. */
   exchange(next: Loaded | undefined): void {
     this.#loaded = next;
     this.#sinceMs = this.#clock.uptimeMs();
-    this.#totalBefore = this.meter.total;
+    this.#before = { total: this.meter.total, errors: this.meter.errors };
+    this.meter.forget();
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { FailureCode } from "../base/failure.ts";
-import type { Accept, Trial } from "../fleet/jobs.ts";
+import type { Accept, Activation, Trial } from "../fleet/jobs.ts";
 import type { BlobRef } from "../store/blobs.ts";
 import type { Proof, Seen, TargetRef } from "../trust/trust.ts";
 
@@ -31,6 +31,7 @@ export interface Intent {
   readonly action: Action;
   readonly seq?: number | undefined;
   readonly unit: Unit;
+  readonly terms?: Terms | undefined;
   /** Of an install: the signed release, or what an unsigned job says itself. */
   readonly target?: TargetRef | undefined;
   readonly found?: Found | undefined;
@@ -48,15 +49,31 @@ export interface Goal {
   readonly action: Action;
   readonly seq?: number | undefined;
   readonly release: Release;
+  readonly terms?: Terms | undefined;
   /** Of a goal that needs no preparation: what is at hand. */
   readonly derived?: string | undefined;
   /** Of an install: where to fetch from, by digest. */
   readonly urls?: Readonly<Record<string, string>> | undefined;
 }
 
-export type Action = "install" | "recalibrate" | "rollback" | "fall-back";
+/** What a job asks to be respected on the way. */
+export interface Terms extends Activation {
+  readonly maxKBps?: number | undefined;
+  /** UTC, milliseconds. What waits until then is too late. */
+  readonly notAfter?: number | undefined;
+}
 
-export const stageNames = ["ACCEPTED", "DOWNLOADING", "VERIFIED", "PREPARING", "SELFTEST", "STAGED"] as const;
+export type Action = "install" | "dryRun" | "recalibrate" | "rollback" | "fall-back";
+
+export const stageNames = [
+  "ACCEPTED",
+  "DOWNLOADING",
+  "VERIFIED",
+  "WAITING",
+  "PREPARING",
+  "SELFTEST",
+  "STAGED",
+] as const;
 export type StageName = (typeof stageNames)[number];
 
 export type Phase =
@@ -69,6 +86,8 @@ export type Phase =
       readonly derived?: string | undefined;
       /** What the serving model achieved on its probes when a recalibration began, in per cent. */
       readonly baselinePct?: number | undefined;
+      /** Of WAITING: the consent has come. */
+      readonly approved?: boolean | undefined;
       /** Restarts within this stage. */
       readonly restarts: number;
     }
@@ -82,12 +101,21 @@ export type Phase =
     }
   | { readonly at: "ROLLING_BACK"; readonly goal: Goal; readonly code: FailureCode; readonly message: string };
 
-export type End = "COMMITTED" | "REJECTED" | "EXPIRED" | "CANCELED" | "TIMED_OUT" | "FAILED" | "ROLLED_BACK";
+export type End =
+  | "COMMITTED"
+  | "CHECKED"
+  | "REMOVED"
+  | "REJECTED"
+  | "EXPIRED"
+  | "CANCELED"
+  | "TIMED_OUT"
+  | "FAILED"
+  | "ROLLED_BACK";
 
 /** How a goal ended. */
 export interface Outcome {
   readonly id: string;
-  readonly action: Action;
+  readonly action: Action | "remove";
   readonly seq?: number | undefined;
   readonly state: End;
   /** Where it ended. */

@@ -12,6 +12,8 @@ export interface Symptoms {
   readonly state: State;
   /** Whether the state is on disk. */
   readonly saved: boolean;
+  /** The newest metadata has expired. */
+  readonly frozen: boolean;
   readonly drift: Drift;
   readonly reading: ProbeReading | undefined;
   /** When the serving model was committed, monotonic; unknown after a restart. */
@@ -65,10 +67,11 @@ export class Vitals {
     };
   }
 
-  #reasons({ state, saved, drift, reading }: Symptoms): Reason[] {
+  #reasons({ state, saved, frozen, drift, reading }: Symptoms): Reason[] {
     const model = servedBy(state);
     const present: readonly (Reason | false)[] = [
       !saved && "state-not-saved",
+      frozen && "updates-frozen",
       !model && "no-model",
       model !== undefined && !this.#serving.loaded && "not-serving",
       (reading?.nonFinite ?? 0) > 0 && "not-finite",

@@ -1,6 +1,6 @@
 import type { Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
-import type { Announcement } from "./lifecycle.ts";
+import type { Announcement } from "./events.ts";
 import type { AgentParts } from "./ports.ts";
 import { reportOf } from "./report.ts";
 import type { State } from "./state.ts";

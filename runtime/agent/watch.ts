@@ -1,8 +1,9 @@
 import type { Reply } from "../fleet/topics.ts";
 import { type Drift, type DriftAction, LOW_READINGS, noDrift, watchDrift } from "../health/drift.ts";
 import type { ProbeReading } from "../health/probes.ts";
-import { continuityPct, faultOf, measure } from "./effects.ts";
-import type { Event } from "./lifecycle.ts";
+import { continuityPct, measure } from "./effects.ts";
+import type { Event } from "./events.ts";
+import { faultOf, trialFault } from "./gates.ts";
 import type { AgentParts } from "./ports.ts";
 import type { Loaded, Serving } from "./serving.ts";
 import type { Phase, State } from "./state.ts";
@@ -122,13 +123,18 @@ export class Watch {
   }
 
   async #judge(phase: TrialPhase, reading: ProbeReading | undefined): Promise<void> {
-    const reason = reading
-      ? (faultOf(reading, phase.goal, phase.baselinePct) ?? (await this.#discontinuity(phase)))
-      : "it does not serve";
-    await this.#agent.post({ type: "health", ok: reason === undefined, reason, ...this.#serving.record });
+    const reason = reading ? await this.#faultOf(phase, reading) : "it does not serve";
+    const { seconds, inferences } = this.#serving.record;
+    await this.#agent.post({ type: "health", ok: reason === undefined, reason, seconds, inferences });
     const ended = this.#agent.state().phase.at !== "TRIAL";
     const cured = (reading?.agreementPct ?? 0) >= this.#parts.profile.drift.healthyAbovePct;
     if (ended && (cured || phase.goal.seq !== undefined)) this.#drift = noDrift;
+  }
+
+  async #faultOf(phase: TrialPhase, reading: ProbeReading): Promise<string | undefined> {
+    const { goal, baselinePct, candidate } = phase;
+    const own = faultOf(reading, goal, baselinePct) ?? trialFault(candidate.trial, reading, this.#serving.record);
+    return own ?? this.#discontinuity(phase);
   }
 
   async #discontinuity({ goal, candidate }: TrialPhase): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import type { IClientOptions } from "mqtt";
+import { isIP, Socket } from "node:net";
+import type { IClientOptions, MqttClient } from "mqtt";
+import { MAX_BLOCK_BYTES } from "./block.ts";
 import { encodePayload, topicOf, topics } from "./topics.ts";
 
 export interface BrokerOptions {
@@ -29,8 +30,8 @@ const CONNECT_MS = 10_000;
 const WILL_DELAY_S = 10;
 /** Commands that come while the device is away for less than that are not lost (MQTT 5). */
 const SESSION_S = 600;
-/** What this client takes in one packet. A job has 16 KiB at most. */
-const MAX_INCOMING_BYTES = 64 * 1024;
+/** What this client takes in one packet: a block with its topic. A job has 16 KiB at most. */
+const MAX_INCOMING_BYTES = MAX_BLOCK_BYTES + 1024;
 
 /** How a device connects. @throws Error where a file of the TLS options can't be read */
 export function deviceConnection(device: string, broker: BrokerOptions, version: Version): IClientOptions {
@@ -74,4 +75,12 @@ export function clientConnection(broker: BrokerOptions, version: Version): IClie
 function serverName(url: string): { readonly servername?: string } {
   const { hostname } = new URL(url);
   return isIP(hostname) ? {} : { servername: hostname };
+}
+
+/**
+ * A small packet must not wait for the acknowledgement of the one before (Nagle's algorithm, RFC 896, against delayed
+ * ones: 40 ms each time).
+ */
+export function sendAtOnce({ stream }: Pick<MqttClient, "stream">): void {
+  if (stream instanceof Socket) stream.setNoDelay(true);
 }

@@ -20,8 +20,8 @@ const sensors: readonly (readonly [field: Field, name: string, unit?: string, de
 ];
 
 /**
- * One message that makes a device with all its entities. There is no install button: what a device runs is for the
- * fleet to sign, not for a home's panel to say.
+ * One message that makes a device with all its entities. Its install button only agrees to a job that waits for that:
+ * what a device runs is for the fleet to sign, not for a home's panel to say.
  */
 export function discovery({ device, runtime, profile }: Info): Readonly<Record<string, unknown>> {
   const entity = (platform: string, id: string, more: Readonly<Record<string, unknown>>): unknown => ({
@@ -49,7 +49,12 @@ export function discovery({ device, runtime, profile }: Info): Readonly<Record<s
     cmps: {
       ...Object.fromEntries(shown),
       problem: entity("binary_sensor", "problem", { ...problem, ...value }),
-      update: entity("update", "update", { name: "Model", state_topic: topicOf(device, "job/update") }),
+      update: entity("update", "update", {
+        name: "Model",
+        state_topic: topicOf(device, "job/update"),
+        command_topic: topicOf(device, "cmd/approve"),
+        payload_install: "{}",
+      }),
       recalibrate: entity("button", "recalibrate", {
         name: "Recalibrate",
         command_topic: topicOf(device, "cmd/recalibrate"),
@@ -60,14 +65,14 @@ export function discovery({ device, runtime, profile }: Info): Readonly<Record<s
   };
 }
 
-export function updateView({ jobId, action, active, status, progress }: Report): UpdateView {
+export function updateView({ jobId, action, active, status, state, progress }: Report): UpdateView {
   const installed = active?.version ?? null;
   const installing = status === "IN_PROGRESS" && action === "install";
   return {
     installed_version: installed,
     latest_version: installing ? jobId : installed,
     title: active?.name ?? "model",
-    in_progress: installing,
+    in_progress: installing && state !== "WAITING",
     update_percentage: progress && progress.of > 0 ? Math.round((100 * progress.done) / progress.of) : null,
   };
 }

@@ -3,6 +3,7 @@ import * as https from "node:https";
 import type { Clock } from "../base/clock.ts";
 import { Failure, isFailure, messageOf } from "../base/failure.ts";
 import type { Part } from "../store/blobs.ts";
+import { Pacer } from "./pacer.ts";
 
 export interface DownloadOptions {
   readonly clock: Clock;
@@ -13,6 +14,8 @@ export interface DownloadOptions {
   readonly firstPauseMs?: number;
   /** Without a byte for so long, a connection is cut. */
   readonly stallMs?: number;
+  /** Thousands of bytes a second, at most. */
+  readonly maxKBps?: number | undefined;
 }
 
 const TRIES = 6;
@@ -85,13 +88,15 @@ async function receive(url: string, part: Part, memory: Memory, options: Downloa
 async function pour(
   response: http.IncomingMessage,
   part: Part,
-  { onProgress, signal }: DownloadOptions,
+  { onProgress, signal, clock, maxKBps }: DownloadOptions,
 ): Promise<void> {
+  const pacer = new Pacer(clock, maxKBps);
   try {
     for await (const chunk of response) {
       signal.throwIfAborted();
       await part.append(chunk as Uint8Array);
       onProgress?.(part.length, part.ref.bytes);
+      await pacer.take((chunk as Uint8Array).length, signal);
     }
   } finally {
     response.destroy();

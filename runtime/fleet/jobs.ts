@@ -24,6 +24,18 @@ export interface Trial {
   readonly minInferences: number;
   /** Agreement with the float answers of the model it replaces, on that model's probes; not asked when absent. */
   readonly minContinuityPct?: number | undefined;
+  /** Of all that it was asked: 95 % within so many milliseconds, errors (per cent), residual of the probes. */
+  readonly p95Ms?: number | undefined;
+  readonly maxErrorPct?: number | undefined;
+  readonly maxResidual?: number | undefined;
+}
+
+/** When an install may begin to disturb the device: it is downloaded and verified before. */
+export interface Activation {
+  /** Each day, UTC; over midnight if `to` is before `from`. */
+  readonly window?: { readonly from: string; readonly to: string } | undefined;
+  /** Somebody at the device has to agree: the command `approve`. */
+  readonly consent?: boolean | undefined;
 }
 
 interface Common {
@@ -35,8 +47,15 @@ interface Common {
   readonly notAfter?: number | undefined;
 }
 
-export interface Install extends Common {
-  readonly action: "install";
+interface Fetching extends Common {
+  /** A dry run ends after the self-test: nothing of what serves is touched. */
+  readonly action: "install" | "dryRun";
+  /** Thousands of bytes a second, at most. */
+  readonly download?: { readonly maxKBps?: number | undefined } | undefined;
+  readonly activate?: Activation | undefined;
+}
+
+export interface Install extends Fetching {
   readonly model: Source & { readonly name: string; readonly version: string };
   /** Inputs (.npy, count x input shape) to calibrate with, and others to judge by. */
   readonly calibration: Source;
@@ -46,8 +65,7 @@ export interface Install extends Common {
 }
 
 /** The same where trust is configured: the job names a signed release, and all else is in there. */
-export interface Deployment extends Common {
-  readonly action: "install";
+export interface Deployment extends Fetching {
   readonly release: TargetRef;
 }
 
@@ -62,11 +80,18 @@ export interface Rollback extends Common {
   readonly expectSha256?: string | undefined;
 }
 
+/** Takes the model away, and the one before. */
+export interface Removal extends Common {
+  readonly action: "remove";
+  /** Of the active model; with another one there, the job fails. */
+  readonly expectSha256?: string | undefined;
+}
+
 export interface NoGoal extends Common {
   readonly action: "none";
 }
 
-export type Job = Install | Deployment | Recalibration | Rollback | NoGoal;
+export type Job = Install | Deployment | Recalibration | Rollback | Removal | NoGoal;
 
 /** MQTT topic levels, file names and NATS subjects can all hold it. */
 export const deviceId: z.ZodMiniType<string> = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
@@ -98,11 +123,26 @@ const trial = z.strictObject({
   seconds: z._default(z.number().check(z.minimum(0), z.maximum(7 * 86_400)), 30),
   minInferences: z._default(z.int().check(z.minimum(0)), 0),
   minContinuityPct: z.optional(percent),
+  p95Ms: z.optional(z.number().check(z.positive())),
+  maxErrorPct: z.optional(percent),
+  maxResidual: z.optional(z.number().check(z.positive())),
 });
 
-const install = z.strictObject({
+const clockTime = z.string().check(z.regex(/^([01]\d|2[0-3]):[0-5]\d$/));
+const fetching = {
   ...common,
-  action: z.literal("install"),
+  action: z.enum(["install", "dryRun"]),
+  download: z.optional(z.strictObject({ maxKBps: z.optional(z.number().check(z.minimum(1))) })),
+  activate: z.optional(
+    z.strictObject({
+      window: z.optional(z.strictObject({ from: clockTime, to: clockTime })),
+      consent: z.optional(z.boolean()),
+    }),
+  ),
+};
+
+const install = z.strictObject({
+  ...fetching,
   model: z.strictObject({ ...source, name: label, version: label }),
   calibration: z.strictObject(source),
   probes: z.strictObject(source),
@@ -110,8 +150,7 @@ const install = z.strictObject({
   trial: z._default(trial, { passes: 3, seconds: 30, minInferences: 0 }),
 });
 const deployment = z.strictObject({
-  ...common,
-  action: z.literal("install"),
+  ...fetching,
   release: z.strictObject({
     target: z.string().check(z.regex(/^releases\/[A-Za-z0-9][A-Za-z0-9._+-]{0,255}\.json$/)),
     sha256: source.sha256,
@@ -121,6 +160,7 @@ const deployment = z.strictObject({
 const others = [
   z.strictObject({ ...common, action: z.literal("recalibrate") }),
   z.strictObject({ ...common, action: z.literal("rollback"), expectSha256: z.optional(source.sha256) }),
+  z.strictObject({ ...common, action: z.literal("remove"), expectSha256: z.optional(source.sha256) }),
   z.strictObject({ ...common, action: z.literal("none") }),
 ] as const;
 const schemas: Readonly<Record<"signed" | "unsigned", z.ZodMiniType<Job>>> = {

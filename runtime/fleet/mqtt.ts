@@ -2,8 +2,9 @@ import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket,
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/failure.ts";
 import type { Log } from "../base/log.ts";
+import { MAX_BLOCK_BYTES } from "./block.ts";
 import { Commands } from "./commands.ts";
-import { type BrokerOptions, deviceConnection, type Version } from "./connection.ts";
+import { type BrokerOptions, deviceConnection, sendAtOnce, type Version } from "./connection.ts";
 import { discovery, discoveryTopic, updateView } from "./discovery.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -18,6 +19,7 @@ import {
   topicOf,
   topics,
 } from "./topics.ts";
+import type { Transfers } from "./transfers.ts";
 
 export interface MqttParts {
   readonly device: string;
@@ -25,6 +27,8 @@ export interface MqttParts {
   readonly listener: FleetListener;
   /** Events wait here until the broker has them. */
   readonly outbox: Pick<Outbox, "waiting" | "add" | "remove">;
+  /** Where the device takes files from the broker too. */
+  readonly transfers?: Transfers | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** MQTT.js, or something in front of it. */
@@ -151,6 +155,7 @@ class MqttFleet implements Fleet {
       closing.addEventListener("abort", stop);
       client.on("connect", (connack) => {
         welcome = true;
+        sendAtOnce(client);
         this.#welcome(client, connack).catch((error: unknown) => {
           reason = messageOf(error);
           stop();
@@ -168,6 +173,7 @@ class MqttFleet implements Fleet {
       });
       client.on("close", () => {
         this.#client = undefined;
+        this.#parts.transfers?.use(undefined);
         closing.removeEventListener("abort", stop);
         stop();
         resolve({ welcome, reason, code });
@@ -176,15 +182,23 @@ class MqttFleet implements Fleet {
   }
 
   async #welcome(client: MqttClient, connack: IConnackPacket): Promise<void> {
-    const { device, listener, log } = this.#parts;
+    const { device, listener, log, transfers } = this.#parts;
     this.#maxBytes = connack.properties?.maximumPacketSize ?? MAX_OUTGOING_BYTES;
-    const granted = await client.subscribeAsync([topicOf(device, "job/desired"), topicOf(device, "cmd/+")], { qos: 1 });
+    const heard = ["job/desired", "cmd/+", ...(transfers ? ["xfer/rsp/+"] : [])];
+    const granted = await client.subscribeAsync(
+      heard.map((name) => topicOf(device, name)),
+      { qos: 1 },
+    );
     const denied = granted.filter(({ qos }) => qos > 2).map(({ topic }) => topic);
     if (denied.length > 0) log.error("the broker refuses a subscription", { topics: denied.join(" ") });
     await this.#send(client, "online", encodePayload("online", "online"));
     this.#client = client;
     log.info("connected to the broker", { url: this.#parts.broker.url, version: this.#version });
     listener.connected();
+    transfers?.use({
+      ask: (request) => void this.#send(client, "xfer/req", encodePayload("xfer/req", request)),
+      blockBytes: Math.min(MAX_BLOCK_BYTES, this.#maxBytes - HEADER_BYTES),
+    });
     void this.#drain(client, new Set(this.#parts.outbox.waiting));
   }
 
@@ -205,6 +219,7 @@ class MqttFleet implements Fleet {
   #take(topic: string, payload: Uint8Array, packet: IPublishPacket): void {
     const name = nameOf(this.#parts.device, topic);
     if (name === "job/desired") this.#parts.listener.desired(payload);
+    else if (name?.startsWith("xfer/rsp/")) this.#parts.transfers?.take(name.slice("xfer/rsp/".length), payload);
     else if (name?.startsWith("cmd/")) void this.#answer(name.slice("cmd/".length), payload, packet);
   }
 

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { Health } from "../health/health.ts";
+import type { BlockRequest } from "./block.ts";
 
 /** The birth message: what this device is. */
 export interface Info {
@@ -83,6 +84,7 @@ export interface Outgoing {
   readonly event: FleetEvent;
   readonly "job/reported": Report;
   readonly "job/update": UpdateView;
+  readonly "xfer/req": BlockRequest;
 }
 
 interface TopicSpec {
@@ -92,7 +94,7 @@ interface TopicSpec {
 }
 
 /** Every topic under `polaredge/v1/<device>/`, who speaks on it, and how. There is no other list. */
-export type TopicName = keyof Outgoing | "job/desired" | "cmd/+" | "rsp/+";
+export type TopicName = keyof Outgoing | "job/desired" | "cmd/+" | "rsp/+" | "xfer/rsp/+";
 export const topics: Readonly<Record<TopicName, TopicSpec>> = {
   online: { from: "device", retain: true, qos: 1 },
   info: { from: "device", retain: true, qos: 1 },
@@ -105,6 +107,9 @@ export const topics: Readonly<Record<TopicName, TopicSpec>> = {
   /** A command (commands.ts), answered under `rsp/<client>`. */
   "cmd/+": { from: "fleet", retain: false, qos: 1 },
   "rsp/+": { from: "device", retain: false, qos: 1 },
+  /** Blocks of files (block.ts). What gets lost is asked for again, so QoS 0 will do for the answers. */
+  "xfer/req": { from: "device", retain: false, qos: 1 },
+  "xfer/rsp/+": { from: "fleet", retain: false, qos: 0 },
 };
 
 export function topicOf(device: string, name: string): string {
@@ -139,7 +144,7 @@ export interface FleetListener {
   command(command: Command): Promise<Reply>;
 }
 
-export const commandNames = ["ping", "recalibrate"] as const;
+export const commandNames = ["ping", "recalibrate", "approve"] as const;
 export interface Command {
   readonly name: (typeof commandNames)[number];
   readonly id: string;

@@ -35,6 +35,7 @@ export type Reason =
   | "no-model"
   | "not-serving"
   | "state-not-saved"
+  | "updates-frozen"
   | "drifting"
   | "drift-not-cured"
   | "link-lost"
@@ -45,6 +46,7 @@ const levels: Readonly<Record<Reason, Status>> = {
   "no-model": "degraded",
   "not-serving": "fault",
   "state-not-saved": "fault",
+  "updates-frozen": "degraded",
   drifting: "degraded",
   "drift-not-cured": "degraded",
   "link-lost": "degraded",

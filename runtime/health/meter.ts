@@ -24,6 +24,12 @@ export class Meter {
     this.#now.fill(0);
   }
 
+  /** Percentiles of what comes are of another model. */
+  forget(): void {
+    this.#now.fill(0);
+    this.#before.fill(0);
+  }
+
   /** Milliseconds, or undefined if the window is empty. */
   percentile(share: number): number | undefined {
     let inWindow = 0;

@@ -73,6 +73,8 @@ export class Part {
   #hash = createHash("sha256");
   #length = 0;
   #unsynced = 0;
+  /** Whether the file's name is safe too. */
+  #named = false;
 
   constructor(files: Files, folder: string, ref: BlobRef) {
     this.ref = ref;
@@ -101,8 +103,14 @@ export class Part {
     await this.#files.append(this.#path, data);
     this.#count(data);
     this.#unsynced += data.length;
-    if (this.#unsynced < SYNC_EVERY) return;
+    if (this.#unsynced >= SYNC_EVERY) await this.sync();
+  }
+
+  /** What was appended so far, no power cut takes any more. */
+  async sync(): Promise<void> {
     await this.#files.sync(this.#path);
+    if (!this.#named) await this.#files.syncFolder(this.#folder);
+    this.#named = true;
     this.#unsynced = 0;
   }
 

@@ -25,6 +25,9 @@ export interface Manifest {
     readonly seconds: number;
     readonly minInferences: number;
     readonly minContinuityPct?: number | undefined;
+    readonly p95Ms?: number | undefined;
+    readonly maxErrorPct?: number | undefined;
+    readonly maxResidual?: number | undefined;
   };
   readonly notes?: string | undefined;
 }
@@ -53,6 +56,9 @@ const manifest: z.ZodMiniType<Manifest> = z.strictObject({
     seconds: z.number().check(z.minimum(0), z.maximum(7 * 86_400)),
     minInferences: z.int().check(z.minimum(0)),
     minContinuityPct: z.optional(percent),
+    p95Ms: z.optional(z.number().check(z.positive())),
+    maxErrorPct: z.optional(percent),
+    maxResidual: z.optional(z.number().check(z.positive())),
   }),
   notes: z.optional(z.string().check(z.maxLength(2000))),
 });

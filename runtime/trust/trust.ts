@@ -8,6 +8,7 @@ import { type Chain, pinnedRoot, refreshChain, type TrustedTexts, verifyTexts } 
 import { parseEnvelope, unseal } from "./envelope.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 import type { Signed } from "./metadata.ts";
+import { EarliestTime } from "./time.ts";
 
 /** A release as an assignment names it. */
 export interface TargetRef {
@@ -27,6 +28,8 @@ export interface Proof extends TargetRef {
 export interface Seen {
   readonly root: number;
   readonly timestamp: number;
+  /** UTC, milliseconds: earlier than that it never is again, whatever the clock says. */
+  readonly atMs?: number | undefined;
 }
 
 export interface TrustedRelease {
@@ -51,12 +54,15 @@ export interface TrustParts {
 export class Trust {
   readonly #parts: TrustParts;
   readonly #pinned: Signed<Root>;
+  readonly #time: EarliestTime;
   #chain: Chain | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: TrustParts, pinned: Signed<Root>, chain: Chain | undefined) {
     this.#parts = parts;
     this.#pinned = pinned;
     this.#chain = chain;
+    this.#time = new EarliestTime(parts.clock);
   }
 
   /**
@@ -66,6 +72,28 @@ export class Trust {
   static async start(parts: TrustParts): Promise<Trust> {
     const pinned = pinnedRoot(parts.root);
     return new Trust(parts, pinned, stored(pinned, await parts.file.load()));
+  }
+
+  /** UTC, milliseconds; a clock that was turned back does not make the old new. */
+  now(seen: Seen | undefined): number {
+    return this.#time.now(seen?.atMs);
+  }
+
+  /** Whether the newest metadata has expired: somebody keeps the newer one away, or nobody renews it. */
+  isFrozen(seen: Seen | undefined): boolean {
+    return this.#chain !== undefined && this.now(seen) >= expiryOf(this.#chain);
+  }
+
+  /** What is to be remembered of the metadata and the time. Never later than the metadata lasts, so that a clock that
+   * once ran ahead can't lock the device out for ever. */
+  seen(before: Seen | undefined): Seen | undefined {
+    const chain = this.#chain;
+    return chain && { ...seenBy(chain), atMs: Math.min(this.now(before), expiryOf(chain)) };
+  }
+
+  /** Looks whether there is newer metadata. @throws Failure trust/... */
+  async refresh(seen: Seen | undefined, signal: AbortSignal): Promise<void> {
+    await this.#refresh(seen, signal);
   }
 
   /** The assignment in an envelope. A key that is not known may be new, so the repository is asked. @throws Failure trust/... */
@@ -94,7 +122,11 @@ export class Trust {
     const manifest = parseManifest(ref.target, data);
     await this.#parts.blobs.write(data);
     const texts = await this.#parts.blobs.write(new TextEncoder().encode(JSON.stringify(chain.texts)));
-    return { manifest, proof: { ...ref, rollbackIndex: manifest.rollbackIndex, chain: texts }, seen: seenBy(chain) };
+    return {
+      manifest,
+      proof: { ...ref, rollbackIndex: manifest.rollbackIndex, chain: texts },
+      seen: this.seen(seen) ?? seenBy(chain),
+    };
   }
 
   /** Whether a model that is here may run, by what is known here: also without a network. @throws Failure trust/... */
@@ -111,13 +143,21 @@ export class Trust {
     return verifyTexts(this.#pinned, texts as TrustedTexts);
   }
 
-  async #refresh(seen: Seen | undefined, signal: AbortSignal): Promise<Chain> {
-    const { fetch, file, clock } = this.#parts;
+  /** One after the other: two would write the same file. */
+  #refresh(seen: Seen | undefined, signal: AbortSignal): Promise<Chain> {
+    const refreshed = this.#turn.then(() => this.#renew(seen, signal));
+    this.#turn = refreshed.catch(() => undefined);
+    return refreshed;
+  }
+
+  async #renew(seen: Seen | undefined, signal: AbortSignal): Promise<Chain> {
+    signal.throwIfAborted();
+    const { fetch, file } = this.#parts;
     const load = async (name: string, maxBytes: number): Promise<string | undefined> => {
       const data = await fetch(`metadata/${name}`, maxBytes, signal);
       return data && new TextDecoder().decode(data);
     };
-    const chain = await refreshChain(this.#chain ?? this.#pinned, load, clock.now());
+    const chain = await refreshChain(this.#chain ?? this.#pinned, load, this.now(seen));
     assertNotForgotten(chain, seen);
     if (JSON.stringify(chain.texts) !== JSON.stringify(this.#chain?.texts)) await file.save(chain.texts);
     this.#chain = chain;
@@ -131,6 +171,10 @@ function stored(pinned: Signed<Root>, texts: unknown): Chain | undefined {
   } catch {
     return undefined;
   }
+}
+
+function expiryOf({ timestamp }: Chain): number {
+  return Date.parse(timestamp.metadata.signed.expires);
 }
 
 function seenBy({ root, timestamp }: Chain): Seen {

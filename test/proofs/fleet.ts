@@ -1,5 +1,5 @@
 import { MemoryDisk } from "../support/memory-disk.ts";
-import { Mosquitto, mosquittoIsHere } from "../support/mosquitto.ts";
+import { isHere, RealBroker } from "../support/real-broker.ts";
 import { SimulatedFleet } from "../support/simulated-fleet.ts";
 
 /** Devices of a fleet at one Mosquitto: a good release in three waves through trouble, and a bad one. */
@@ -7,9 +7,9 @@ const count = Number(process.argv[2] ?? 2000);
 const seconds = (since: number): number => (performance.now() - since) / 1000;
 const say = (text: string): void => console.log(`${seconds(began).toFixed(1).padStart(6)} s  ${text}`);
 const began = performance.now();
-if (!mosquittoIsHere()) process.exit(1);
+if (!isHere()) process.exit(1);
 
-const broker = await Mosquitto.startOpen();
+const broker = await RealBroker.startOpen();
 const fleet = await SimulatedFleet.open(broker.openUrl, 5, new MemoryDisk(), "/op");
 const first = await fleet.release("1.0.0");
 const rssBefore = process.memoryUsage().rss;

@@ -11,6 +11,9 @@ export interface FakeModel {
   readonly breaksAfter?: number;
   /** The float model itself has learnt something else: its classes are shifted. */
   readonly shift?: number;
+  /** Not finite for this input, which no probe has. */
+  readonly breaksOn?: number;
+  readonly takesMs?: number;
   readonly preparation?: "fails" | "hangs";
 }
 

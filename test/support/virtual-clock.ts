@@ -5,7 +5,10 @@ export class VirtualClock implements Clock {
   readonly #timers = new Set<{ readonly at: number; readonly ring: () => void }>();
   #now = 0;
 
-  readonly now = (): number => 1_700_000_000_000 + this.#now;
+  /** What the wall clock is wrong by, milliseconds. */
+  wrongBy = 0;
+
+  readonly now = (): number => 1_700_000_000_000 + this.#now + this.wrongBy;
   readonly uptimeMs = (): number => this.#now;
 
   readonly sleep = (ms: number, signal?: AbortSignal): Promise<void> =>

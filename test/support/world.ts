@@ -174,7 +174,9 @@ export class World {
       run: async ([input = 0]) => {
         const asked = (this.#asked.get(model.version) ?? 0) + 1;
         this.#asked.set(model.version, asked);
-        if (asked > (model.breaksAfter ?? Number.POSITIVE_INFINITY)) return new Float32Array(CLASSES).fill(Number.NaN);
+        this.clock.advance(model.takesMs ?? 0);
+        const broken = asked > (model.breaksAfter ?? Number.POSITIVE_INFINITY) || input === model.breaksOn;
+        if (broken) return new Float32Array(CLASSES).fill(Number.NaN);
         const wrongEvery = unit && unit.layers.size > 0 ? this.analogWrongEvery : model.wrongEvery;
         const wrong = wrongEvery !== undefined && asked % wrongEvery === 0;
         return oneHot((right(input, model) + (wrong ? 1 : 0)) % CLASSES);

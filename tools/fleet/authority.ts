@@ -32,6 +32,15 @@ export class Authority {
     return join(this.#folder, name);
   }
 
+  /** Whose certificates are here, but for its own. */
+  async names(): Promise<readonly string[]> {
+    const certificates = (await disk.list(this.#folder)).filter((file) => file.endsWith(".crt"));
+    return certificates
+      .map((file) => file.slice(0, -".crt".length))
+      .filter((name) => name !== "ca")
+      .sort();
+  }
+
   /** `<name>.crt` and `<name>.key`. A broker gets the names that clients reach it by; a client has none. */
   async issue(name: string, hosts: readonly string[] = []): Promise<void> {
     const [key, request, extensions] = [`${name}.key`, `${name}.csr`, `${name}.ext`].map((file) => this.path(file));

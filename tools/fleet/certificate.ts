@@ -4,6 +4,7 @@ import { Failure } from "../../runtime/base/failure.ts";
 import { deviceId } from "../../runtime/fleet/jobs.ts";
 import { Authority } from "./authority.ts";
 import { mosquittoAcl, mosquittoConfig } from "./mosquitto.ts";
+import { natsConfig, natsUsers } from "./nats.ts";
 
 export interface CertificateOptions {
   readonly folder: string;
@@ -19,9 +20,11 @@ export async function certificate(name: string, { folder, host, port }: Certific
   const path = resolve(folder);
   const authority = await Authority.open(path);
   await authority.issue(name, host?.split(","));
+  await writeFile(authority.path("nats-users.conf"), natsUsers(await authority.names()));
   const issued = `${authority.path(`${name}.crt`)}, ${authority.path(`${name}.key`)}`;
   if (host === undefined) return issued;
   await writeFile(authority.path("mosquitto.conf"), mosquittoConfig(path, port, name));
   await writeFile(authority.path("acl"), mosquittoAcl());
-  return `${issued}\nmosquitto -c ${authority.path("mosquitto.conf")}`;
+  await writeFile(authority.path("nats.conf"), natsConfig(path, port, name));
+  return `${issued}\nmosquitto -c ${authority.path("mosquitto.conf")}\nnats-server -c ${authority.path("nats.conf")}`;
 }

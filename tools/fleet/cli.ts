@@ -15,7 +15,9 @@ export function addFleet(program: Command): void {
 function addBroker(fleet: Command): void {
   fleet
     .command("ca <name>")
-    .description("Issue a certificate: for the broker with --host (with its Mosquitto configuration), else a client.")
+    .description(
+      "Issue a certificate: for the broker with --host (and configurations of Mosquitto and NATS), else a client.",
+    )
     .requiredOption("--folder <folder>", "of the certificate authority; made when there is none")
     .option("--host <names>", "by which clients reach the broker, with commas")
     .option("--port <number>", "of the broker", wholeNumber, 8883)
@@ -90,6 +92,9 @@ function addRelease(fleet: Command): void {
     .option("--profiles <names>", "device profiles that it is for, with commas; any by default")
     .option("--min-agreement <percent>", "with its own float answers", decimal, 90)
     .option("--min-continuity <percent>", "with the answers of the model that it replaces", decimal)
+    .option("--max-trial-errors <percent>", "of all it is asked on trial", decimal)
+    .option("--max-trial-p95 <milliseconds>", "latency on trial", decimal)
+    .option("--max-residual <share>", "of its answers to the probes on trial", decimal)
     .option("--trial-seconds <seconds>", "how long it serves before it is committed", decimal, 30)
     .option("--trial-passes <count>", "good checks before it is committed", wholeNumber, 3)
     .option("--notes <text>", "for people")

@@ -54,6 +54,9 @@ export interface ReleaseOptions {
   readonly trialSeconds: number;
   readonly trialPasses: number;
   readonly minContinuity?: number;
+  readonly maxTrialErrors?: number;
+  readonly maxTrialP95?: number;
+  readonly maxResidual?: number;
   readonly notes?: string;
 }
 
@@ -65,15 +68,22 @@ export async function release(model: string, options: ReleaseOptions): Promise<T
     calibration: await fileAt(options.calibration),
     probes: await fileAt(options.probes),
   };
-  const { name, version, index, profiles, minAgreement, trialSeconds, trialPasses, minContinuity, notes } = options;
-  const continuity = minContinuity === undefined ? {} : { minContinuityPct: minContinuity };
+  const { name, version, index, profiles, minAgreement, notes } = options;
   const draft = {
     name,
     version,
     rollbackIndex: index,
     requires: profiles === undefined ? {} : { profiles: profiles.split(",") },
     accept: { minAgreementPct: minAgreement },
-    trial: { passes: trialPasses, seconds: trialSeconds, minInferences: 0, ...continuity },
+    trial: {
+      passes: options.trialPasses,
+      seconds: options.trialSeconds,
+      minInferences: 0,
+      minContinuityPct: options.minContinuity,
+      maxErrorPct: options.maxTrialErrors,
+      p95Ms: options.maxTrialP95,
+      maxResidual: options.maxResidual,
+    },
     ...(notes !== undefined && { notes }),
     files,
   };

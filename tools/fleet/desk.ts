@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import * as z from "zod/mini";
 import { systemClock } from "../../runtime/base/clock.ts";
 import { Failure, messageOf } from "../../runtime/base/failure.ts";
@@ -8,6 +9,7 @@ import { brokerOptions } from "../../runtime/config.ts";
 import type { BrokerOptions } from "../../runtime/fleet/connection.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { connectTo } from "../connect.ts";
+import { Artifacts } from "./artifacts.ts";
 import { Audit } from "./audit.ts";
 import { Engine } from "./engine.ts";
 import { Repository } from "./repository.ts";
@@ -41,6 +43,8 @@ export interface Desk {
   readonly engine: Engine;
   readonly repository: Repository;
   readonly audit: Audit;
+  /** From now on devices get the repository's files at the broker too. */
+  shareArtifacts(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -53,5 +57,8 @@ export async function openDesk(path: string): Promise<Desk> {
   const view = await FleetView.open(client);
   const audit = new Audit(disk, folder);
   const engine = new Engine({ client, view, repository, audit, clock: systemClock });
-  return { view, engine, repository, audit, close: () => client.endAsync() };
+  const shareArtifacts = async (): Promise<void> => {
+    await Artifacts.serve(client, disk, join(folder, "repository"));
+  };
+  return { view, engine, repository, audit, shareArtifacts, close: () => client.endAsync() };
 }

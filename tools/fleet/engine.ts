@@ -1,7 +1,7 @@
 import type { MqttClient } from "mqtt";
 import type { Clock } from "../../runtime/base/clock.ts";
 import { Failure } from "../../runtime/base/failure.ts";
-import { topicOf } from "../../runtime/fleet/topics.ts";
+import { type commandNames, topicOf } from "../../runtime/fleet/topics.ts";
 import type { Audit } from "./audit.ts";
 import type { Repository } from "./repository.ts";
 import { type Decision, decide, type Rollout, type RolloutStatus, standingOf } from "./rollout.ts";
@@ -34,7 +34,7 @@ export class Engine {
   /** @throws Failure input/missing */
   async change(id: string, status: RolloutStatus, reason?: string): Promise<Rollout> {
     const rollout = this.#rollout(id);
-    const changed = { ...rollout, status, reason };
+    const changed = { ...rollout, ...(status === "running" && goOn(rollout)), status, reason };
     await this.#note(status, { id, reason });
     await this.#keep(changed);
     if (status === "canceled") await this.#withdraw(changed);
@@ -52,19 +52,23 @@ export class Engine {
       const rollout = this.#rollout(id);
       if (rollout.status !== "running") return rollout;
       if (wave >= rollout.waves.length) return this.change(id, "done");
-      const decision = decide(rollout, view.devices, wave);
+      const decision = decide(rollout, view.devices, wave, clock.now());
       told(decision);
       if (decision.abort !== undefined) return this.#abort(rollout, decision.abort);
-      for (const device of decision.orders.filter((waiting) => !sent.has(waiting))) {
-        sent.add(device);
-        await this.order(device, id, { action: "install", release: rollout.release });
-      }
+      await this.#orderAll(rollout, decision.orders, sent);
       if (decision.waveEnded) soakingSince ??= clock.uptimeMs();
       else soakingSince = undefined;
-      if (soakingSince !== undefined && clock.uptimeMs() - soakingSince >= 1000 * rollout.soakSeconds) {
-        wave++;
-        soakingSince = undefined;
-      } else await view.change(TICK_MS);
+      const soaked = soakingSince !== undefined && clock.uptimeMs() - soakingSince >= 1000 * rollout.soakSeconds;
+      if (!soaked) await view.change(TICK_MS);
+      else if (mayGoOn(rollout, ++wave)) soakingSince = undefined;
+      else return this.#pause(rollout, wave);
+    }
+  }
+
+  async #orderAll({ id, release, terms }: Rollout, devices: readonly string[], sent: Set<string>): Promise<void> {
+    for (const device of devices.filter((waiting) => !sent.has(waiting))) {
+      sent.add(device);
+      await this.order(device, id, { action: "install", release, ...terms });
     }
   }
 
@@ -76,6 +80,17 @@ export class Engine {
     const seq = Math.max(known + 1, clock.now());
     const envelope = repository.sign({ v: 1, jobId, seq, device, ...what });
     await client.publishAsync(topicOf(device, "job/desired"), Buffer.from(envelope), { qos: 1, retain: true });
+  }
+
+  /** A command to one device, whose answer shows in what it reports. */
+  async command(device: string, name: (typeof commandNames)[number]): Promise<void> {
+    await this.#parts.client.publishAsync(topicOf(device, `cmd/${name}`), "{}", { qos: 1 });
+  }
+
+  /** Until an operator has looked at it. */
+  async #pause(rollout: Rollout, endedWaves: number): Promise<Rollout> {
+    await this.#keep({ ...rollout, endedWaves });
+    return this.change(rollout.id, "paused", `wave ${endedWaves} of ${rollout.waves.length} has ended: resume goes on`);
   }
 
   #abort(rollout: Rollout, reason: string): Promise<Rollout> {
@@ -117,4 +132,13 @@ export class Engine {
   async #note(action: string, detail: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#parts.audit.note(action, detail, this.#parts.clock.now());
   }
+}
+
+function mayGoOn({ waves, approvedWaves = waves.length }: Rollout, wave: number): boolean {
+  return wave === waves.length || wave !== approvedWaves;
+}
+
+/** Who resumes a rollout that has ended its approved waves, approves the next one. */
+function goOn({ approvedWaves, endedWaves = 0 }: Rollout): Pick<Rollout, "approvedWaves"> {
+  return approvedWaves === undefined ? {} : { approvedWaves: Math.max(approvedWaves, endedWaves + 1) };
 }

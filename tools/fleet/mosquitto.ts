@@ -2,7 +2,7 @@ import { topics } from "../../runtime/fleet/topics.ts";
 
 /** Of whom the broker's certificate authority says that he runs the fleet, or is Home Assistant. */
 export const FLEET_USER = "fleet";
-const HOME_ASSISTANT_USER = "homeassistant";
+export const HOME_ASSISTANT_USER = "homeassistant";
 
 /** A configuration of Mosquitto 2 for a fleet: TLS 1.3 only, and nobody without a certificate. */
 export function mosquittoConfig(folder: string, port: number, name: string): string {
@@ -47,5 +47,6 @@ topic read polaredge/v1/+/online
 topic read polaredge/v1/+/state
 topic read polaredge/v1/+/job/update
 topic write polaredge/v1/+/cmd/recalibrate
+topic write polaredge/v1/+/cmd/approve
 `;
 }

@@ -35,6 +35,15 @@ export function addOperations(fleet: Command): void {
     const { watch } = await import("./operations.ts");
     console.log(await watch(options));
   });
+  fleet
+    .command("artifacts")
+    .description("Give releases to devices that reach only their broker (trust.repository mqtt:), until Ctrl-C.")
+    .requiredOption("--config <fleet.json>", "broker, and the operator's folder")
+    .addHelpText("after", "\nA deploy does the same while it runs.")
+    .action(async (options: DeskOptions) => {
+      const { serveArtifacts } = await import("./operations.ts");
+      await serveArtifacts(options);
+    });
   for (const [name, status, description] of [
     ["pause", "paused", "Order no more devices of a rollout."],
     ["resume", "running", "Go on with a rollout, whoever began it."],
@@ -45,8 +54,30 @@ export function addOperations(fleet: Command): void {
       console.log(await change(id, status, options));
     });
   }
-  for (const action of ["rollback", "recalibrate"] as const) {
-    const what = action === "rollback" ? "Back to the model before." : "Fit the corrections anew.";
+  addOrders(fleet);
+  atDesk(fleet, "audit", "What operators did; fails if a line of the log was changed.").action(
+    async (options: DeskOptions) => {
+      const { audit } = await import("./operations.ts");
+      console.log(await audit(options));
+    },
+  );
+}
+
+/** What is said to a selection of devices at once. */
+function addOrders(fleet: Command): void {
+  atDesk(fleet, "approve", "Agree to what devices wait for (deploy --consent).")
+    .requiredOption("--to <devices>", WHOM)
+    .action(async (options: DeskOptions & { to: string }) => {
+      const { approve } = await import("./operations.ts");
+      console.log(await approve(options));
+    });
+  const orders = {
+    rollback: "Back to the model before.",
+    recalibrate: "Fit the corrections anew.",
+    remove: "Take the model away; the device serves nothing until it gets another one.",
+  } as const;
+  for (const action of ["rollback", "recalibrate", "remove"] as const) {
+    const what = orders[action];
     atDesk(fleet, action, what)
       .requiredOption("--to <devices>", WHOM)
       .action(async (options: DeskOptions & { to: string }) => {
@@ -54,12 +85,6 @@ export function addOperations(fleet: Command): void {
         console.log(await order(action, options));
       });
   }
-  atDesk(fleet, "audit", "What operators did; fails if a line of the log was changed.").action(
-    async (options: DeskOptions) => {
-      const { audit } = await import("./operations.ts");
-      console.log(await audit(options));
-    },
-  );
 }
 
 function addSimulate(fleet: Command): void {
@@ -86,6 +111,12 @@ function addDeploy(fleet: Command): void {
     .option("--abort-min <count>", "so many may be in any case", wholeNumber, 1)
     .option("--on-abort <action>", "pause, cancel, or rollback what was committed", "pause")
     .option("--dry-run", "only say what would be done")
+    .option("--rehearse", "devices fetch, prepare and test it, and go on with what they have")
+    .option("--approve", "pause after each wave, until an operator says resume")
+    .option("--silent <seconds>", "without a word, after which nothing is expected of a device", decimal, 900)
+    .option("--window <HH:MM-HH:MM>", "when devices may exchange their model, UTC; fetched before")
+    .option("--consent", "only after somebody at the device agreed (cmd/approve, Home Assistant)")
+    .option("--max-kbps <kilobytes>", "a second, of each device's download", wholeNumber)
     .addHelpText(
       "after",
       "\nExample:\n  polaredge fleet deploy kws-1.4.0 --config fleet.json --to tag:line-3 --waves 1%,10%,100%",

@@ -1,6 +1,7 @@
 import { Failure } from "../../runtime/base/failure.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { progressBar } from "../progress.ts";
+import { untilSignal } from "../signal.ts";
 import { table } from "../table.ts";
 import { Audit } from "./audit.ts";
 import { type Desk, openDesk, readDeskConfig } from "./desk.ts";
@@ -65,6 +66,12 @@ export interface DeployOptions extends DeskOptions {
   readonly abortMin: number;
   readonly onAbort: string;
   readonly dryRun?: boolean;
+  readonly rehearse?: boolean;
+  readonly approve?: boolean;
+  readonly silent?: number;
+  readonly window?: string;
+  readonly consent?: boolean;
+  readonly maxKbps?: number;
 }
 
 /** `polaredge fleet deploy`. Returns when the rollout has ended or was stopped. @throws Failure input/... */
@@ -86,15 +93,33 @@ async function plan({ view, repository }: Desk, release: string, options: Deploy
   if (!action) throw new Failure("input/malformed", `--on-abort: expected pause, cancel or rollback`);
   return {
     v: 1,
-    id: `${release}-${Date.now().toString(36)}`,
+    // It is part of a topic, and NATS takes no dots in those.
+    id: `${release.replaceAll(".", "_")}-${Date.now().toString(36)}`,
     release: ref,
+    terms: termsIn(options),
     model: model.sha256,
     devices: select(view, options.to),
     waves: wavesIn(options.waves),
     soakSeconds: options.soak,
     maxInFlight: options.maxInFlight,
+    silentSeconds: options.silent,
+    ...(options.approve === true && { approvedWaves: 1 }),
     abort: { pct: options.abortPct, min: options.abortMin, action },
     status: "running",
+  };
+}
+
+function termsIn({ rehearse, window: text, consent, maxKbps: maxKBps }: DeployOptions): NonNullable<Rollout["terms"]> {
+  const [, from, to] = /^(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text ?? "") ?? [];
+  if (text !== undefined && (from === undefined || to === undefined)) {
+    throw new Failure("input/malformed", `--window: expected HH:MM-HH:MM in UTC, found ${text}`);
+  }
+  return {
+    ...(rehearse === true && { action: "dryRun" }),
+    ...(maxKBps !== undefined && { download: { maxKBps } }),
+    ...((from !== undefined || consent) && {
+      activate: { consent, window: from === undefined || to === undefined ? undefined : { from, to } },
+    }),
   };
 }
 
@@ -110,7 +135,8 @@ function planText({ release, devices, waves }: Rollout): string {
   return `${release.target} (${release.sha256})\n${waves.map((share, i) => `wave ${i + 1}: ${share} %, ${sizes[i]} devices`).join("\n")}`;
 }
 
-async function follow({ engine }: Desk, id: string): Promise<{ text: string; done: boolean }> {
+async function follow({ engine, shareArtifacts }: Desk, id: string): Promise<{ text: string; done: boolean }> {
+  await shareArtifacts();
   const bar = progressBar();
   let last: Decision | undefined;
   const { status, reason, devices } = await engine.drive(id, (decision) => {
@@ -127,6 +153,15 @@ function devicesOf({ counts }: Decision): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
+/** `polaredge fleet artifacts`: until a signal. */
+export function serveArtifacts(options: DeskOptions): Promise<void> {
+  return at(options, async ({ shareArtifacts }) => {
+    await shareArtifacts();
+    console.log("answering devices that ask for files at the broker; Ctrl-C ends it");
+    await untilSignal();
+  });
+}
+
 /** `polaredge fleet watch`: the rollouts and where their devices stand. */
 export function watch(options: DeskOptions): Promise<string> {
   return at(options, async ({ view }) => {
@@ -134,7 +169,7 @@ export function watch(options: DeskOptions): Promise<string> {
       rollout: rollout.id,
       status: rollout.status,
       reason: rollout.reason ?? "",
-      ...decide(rollout, view.devices, rollout.waves.length - 1).counts,
+      ...decide(rollout, view.devices, rollout.waves.length - 1, Date.now()).counts,
     }));
     if (options.json === true) return JSON.stringify(rollouts, undefined, 2);
     const titles = [
@@ -146,6 +181,7 @@ export function watch(options: DeskOptions): Promise<string> {
       "failed",
       "rolled back",
       "silent",
+      "lost",
     ] as const;
     return table(
       titles.map((title) => ({ title })),
@@ -162,13 +198,27 @@ export function change(id: string, status: RolloutStatus, options: DeskOptions):
   });
 }
 
-/** `polaredge fleet rollback`, `recalibrate`: an order for each device of a selection, at once. */
-export function order(action: "rollback" | "recalibrate", options: DeskOptions & { to: string }): Promise<string> {
+/** `polaredge fleet rollback`, `recalibrate`, `remove`: an order for each device of a selection, at once. */
+export function order(
+  action: "rollback" | "recalibrate" | "remove",
+  options: DeskOptions & { to: string },
+): Promise<string> {
   return at(options, async ({ view, engine, audit }) => {
     const devices = select(view, options.to);
     await audit.note(action, { devices }, Date.now());
     for (const device of devices) await engine.order(device, `${action}-${Date.now().toString(36)}`, { action });
     return `${action}: ordered for ${devices.length} devices`;
+  });
+}
+
+/** `polaredge fleet approve`: where a device waits for consent, an operator may give it too. */
+export function approve(options: DeskOptions & { to: string }): Promise<string> {
+  return at(options, async ({ view, engine, audit }) => {
+    const waiting = (id: string): boolean => view.devices.get(id)?.report?.state === "WAITING";
+    const devices = select(view, options.to).filter(waiting);
+    await audit.note("approve", { devices }, Date.now());
+    for (const device of devices) await engine.command(device, "approve");
+    return `approve: told to ${devices.length} devices`;
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Deployment } from "../../runtime/fleet/jobs.ts";
 import type { Report } from "../../runtime/fleet/topics.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import type { TargetRef } from "../../runtime/trust/trust.ts";
@@ -7,6 +8,8 @@ export interface Rollout {
   readonly v: 1;
   readonly id: string;
   readonly release: TargetRef;
+  /** What else the orders say; a dry run ends on each device after its self-test. */
+  readonly terms?: Pick<Deployment, "download" | "activate"> & { readonly action?: "install" | "dryRun" };
   /** SHA-256 of the model: what a device must report as active. */
   readonly model: string;
   readonly devices: readonly string[];
@@ -14,6 +17,11 @@ export interface Rollout {
   readonly waves: readonly number[];
   readonly soakSeconds: number;
   readonly maxInFlight: number;
+  /** Of a device that says nothing for so long, nothing is expected any more. */
+  readonly silentSeconds?: number | undefined;
+  /** So many waves may go on; the next one waits for an operator. All of them, when absent. */
+  readonly approvedWaves?: number | undefined;
+  readonly endedWaves?: number | undefined;
   readonly abort: AbortRule;
   readonly status: RolloutStatus;
   /** Why it has this status. */
@@ -37,24 +45,51 @@ export interface DeviceView {
   readonly desired?: { readonly jobId: string; readonly hash: string } | undefined;
   /** Worse than "ok", of its own health. */
   readonly fault: boolean;
+  /** When it said something last, by the operator's clock. */
+  readonly heardMs?: number | undefined;
 }
 
 /** Where a device stands in a rollout. Success is judged by the digest of the active model, never by a word. */
-export type Standing = "waiting" | "under way" | "succeeded" | "failed" | "rolled back" | "silent" | "degraded";
+export type Standing =
+  | "waiting"
+  | "under way"
+  | "succeeded"
+  | "failed"
+  | "rolled back"
+  /** It has the order, and is away or says nothing. */
+  | "silent"
+  /** It fell silent at a moment when the release may be the reason. */
+  | "lost"
+  | "degraded";
 
-const bad = new Set<Standing>(["failed", "rolled back", "degraded"]);
-const ended = new Set<Standing>(["succeeded", "failed", "rolled back", "degraded"]);
+const bad = new Set<Standing>(["failed", "rolled back", "lost", "degraded"]);
+/** Nothing more is expected of them. */
+const over = new Set<Standing>([...bad, "succeeded", "silent"]);
+/** From here on a release has the device's processor, memory and users. */
+const risky = new Set<string>(["PREPARING", "SELFTEST", "STAGED", "TRIAL", "ROLLING_BACK"]);
+/** A device tells of its health each minute. */
+const SILENT_SECONDS = 900;
 
-export function standingOf(rollout: Rollout, device: DeviceView | undefined): Standing {
-  const { report, desired, online = false, fault = false } = device ?? {};
-  const idle = report !== undefined && report.status !== "IN_PROGRESS";
-  if (idle && report.active?.sha256 === rollout.model) return fault ? "degraded" : "succeeded";
+/** @param nowMs UTC; without it nobody is lost */
+export function standingOf(rollout: Rollout, device: DeviceView | undefined, nowMs = 0): Standing {
+  const end = device && endIn(rollout, device);
+  if (end || !device) return end ?? "waiting";
+  const { report, desired, online, heardMs = nowMs } = device;
   const mine = report?.jobId === rollout.id;
   if (!mine && desired?.jobId !== rollout.id) return "waiting";
-  if (mine && report?.state === "ROLLED_BACK") return "rolled back";
-  if (mine && idle) return "failed";
-  if (report?.refused && report.refused.hash === desired?.hash) return "failed";
-  return online ? "under way" : "silent";
+  const quiet = nowMs - heardMs > 1000 * (rollout.silentSeconds ?? SILENT_SECONDS);
+  if (mine && quiet && risky.has(report.state)) return "lost";
+  return online && !quiet ? "under way" : "silent";
+}
+
+function endIn({ id, model }: Rollout, { report, desired, fault }: DeviceView): Standing | undefined {
+  if (!report) return undefined;
+  const idle = report.status !== "IN_PROGRESS";
+  if (idle && report.active?.sha256 === model) return fault ? "degraded" : "succeeded";
+  if (report.jobId === id && report.state === "CHECKED") return "succeeded";
+  if (report.jobId === id && report.state === "ROLLED_BACK") return "rolled back";
+  if (report.jobId === id && idle) return "failed";
+  return report.refused && report.refused.hash === desired?.hash ? "failed" : undefined;
 }
 
 /** The same order for everybody and for ever, and another one for each rollout, so that canaries take turns. */
@@ -79,9 +114,14 @@ export interface Decision {
  * What to do next, from what the devices say alone. Devices that are away get their order with its wave, but nobody
  * waits for them.
  */
-export function decide(rollout: Rollout, views: ReadonlyMap<string, DeviceView>, wave: number): Decision {
+export function decide(
+  rollout: Rollout,
+  views: ReadonlyMap<string, DeviceView>,
+  wave: number,
+  nowMs?: number,
+): Decision {
   const order = inOrder(rollout);
-  const standings = order.map((device) => standingOf(rollout, views.get(device)));
+  const standings = order.map((device) => standingOf(rollout, views.get(device), nowMs));
   const counts: Record<Standing, number> = {
     waiting: 0,
     "under way": 0,
@@ -89,6 +129,7 @@ export function decide(rollout: Rollout, views: ReadonlyMap<string, DeviceView>,
     failed: 0,
     "rolled back": 0,
     silent: 0,
+    lost: 0,
     degraded: 0,
   };
   for (const standing of standings) counts[standing]++;
@@ -100,7 +141,7 @@ export function decide(rollout: Rollout, views: ReadonlyMap<string, DeviceView>,
     counts,
     wave,
     orders: waiting.slice(0, room),
-    waveEnded: members.every((standing) => ended.has(standing) || standing === "silent"),
+    waveEnded: members.every((standing) => over.has(standing)),
     abort: abortReason(rollout, standings),
   };
 }

@@ -122,6 +122,7 @@ export class SimulatedDevice implements FleetListener {
   }
 
   async command(command: Command): Promise<Reply> {
+    if (command.name === "approve") this.#take({ type: "approved" });
     return { ok: true, result: { id: command.id } };
   }
 
@@ -136,6 +137,9 @@ export class SimulatedDevice implements FleetListener {
   }
 
   #do(effect: Effect): void {
+    const waits = effect.do === "work" && effect.what === "wait";
+    const { phase } = this.#state;
+    if (waits && phase.at === "WAITING" && phase.goal.terms?.consent && !phase.approved) return;
     if (effect.do === "work") this.#later(() => void this.#work());
     if (effect.do !== "announce") return;
     const { level, code, message } = effect.what;

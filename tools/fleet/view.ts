@@ -53,7 +53,7 @@ export class FleetView {
     this.messages++;
     if (topic.startsWith(ROLLOUTS)) this.#hearRollout(topic.slice(ROLLOUTS.length), payload);
     const [, id, name = ""] = /^polaredge\/v1\/([^/]+)\/(.+)$/.exec(topic) ?? [];
-    if (id !== undefined) this.#hearDevice(id, name, payload);
+    if (id !== undefined && own.some((known) => known === name)) this.#hearDevice(id, name, payload);
     this.#changed();
   }
 
@@ -65,7 +65,8 @@ export class FleetView {
 
   #hearDevice(id: string, name: string, payload: Buffer): void {
     const device = this.devices.get(id) ?? { id, online: false, fault: false };
-    this.devices.set(id, { ...device, ...said(name, payload) });
+    const heard = name === "job/desired" ? {} : { heardMs: Date.now() };
+    this.devices.set(id, { ...device, ...heard, ...said(name, payload) });
   }
 }
 
@@ -81,8 +82,10 @@ function said(name: string, payload: Buffer): Partial<Device> {
       const health = parsed<Health>(payload);
       return { health, fault: health?.status === "fault" };
     }
-    default:
+    case "job/desired":
       return { desired: goalIn(payload) };
+    default:
+      return {};
   }
 }
 

@@ -1,0 +1,41 @@
+import { type BlockRequest, encodeBlock } from "../../runtime/fleet/block.ts";
+import type { Transfers } from "../../runtime/fleet/transfers.ts";
+
+/** What becomes of an answer on its way: the payloads that arrive instead of it. */
+export type Fate = (payload: Uint8Array, count: number) => readonly Uint8Array[];
+
+/** Somebody who answers requests, without a broker between. Keeps the books of what was asked for. */
+export class BlockLine {
+  readonly requests: BlockRequest[] = [];
+  readonly #transfers: Transfers;
+  readonly #files: ReadonlyMap<string, Uint8Array>;
+  readonly #fate: Fate;
+  #count = 0;
+
+  constructor(transfers: Transfers, files: ReadonlyMap<string, Uint8Array>, fate: Fate = (payload) => [payload]) {
+    this.#transfers = transfers;
+    this.#files = files;
+    this.#fate = fate;
+  }
+
+  connect(blockBytes = 1000): void {
+    this.#transfers.use({ blockBytes, ask: (request) => this.#answer(request) });
+  }
+
+  /** Bytes that were asked for. */
+  get asked(): number {
+    return this.requests.reduce((sum, { len, n }) => sum + n * len, 0);
+  }
+
+  #answer(request: BlockRequest): void {
+    this.requests.push(request);
+    const { id, path, off, len, n } = request;
+    const file = this.#files.get(path) ?? new Uint8Array();
+    for (let i = 0, at = off; i < n && (i === 0 || at < file.length); i++, at += len) {
+      const payload = encodeBlock({ total: file.length, off: at, data: file.subarray(at, at + len) });
+      for (const arriving of this.#fate(payload, this.#count++)) {
+        setImmediate(() => this.#transfers.take(String(id), arriving));
+      }
+    }
+  }
+}
