@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { Meter } from "../health/meter.ts";
 import type { Probes } from "../health/probes.ts";
+import type { ServedModel } from "../serve/servable.ts";
 import type { Engine } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Deployed } from "./state.ts";
@@ -18,6 +19,7 @@ export class Serving {
   readonly #clock: Clock;
   readonly #reservoir: Reservoir;
   #loaded: Loaded | undefined;
+  #model: ServedModel | undefined;
   #sinceMs = 0;
   #totalBefore = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -31,6 +33,11 @@ export class Serving {
     return this.#loaded;
   }
 
+  /** The same, as other programs see it. */
+  get model(): ServedModel | undefined {
+    return this.#model;
+  }
+
   /** How long, and how often, the present model has served. */
   get record(): { readonly seconds: number; readonly inferences: number } {
     const seconds = (this.#clock.uptimeMs() - this.#sinceMs) / 1000;
@@ -40,6 +47,7 @@ export class Serving {
   /** At once: what waits is answered by the next model, only the inference under way ends on the old one. */
   exchange(next: Loaded | undefined): void {
     this.#loaded = next;
+    this.#model = next && servedModel(next);
     this.#sinceMs = this.#clock.uptimeMs();
     this.#totalBefore = this.meter.total;
   }
@@ -78,4 +86,8 @@ export class Serving {
       this.meter.count(this.#clock.uptimeMs() - began, ok);
     }
   }
+}
+
+function servedModel({ deployed, engine }: Loaded): ServedModel {
+  return { name: deployed.name, version: deployed.version, input: engine.input, output: engine.output };
 }
