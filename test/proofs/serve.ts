@@ -55,7 +55,7 @@ interface Measured {
 /** A server with the model at this rank, first at full load, then at half. `then` is for what else is to be tried. */
 async function serveAt(rank: number, then?: (server: ServeProcess, socket: string) => Promise<void>): Promise<Found> {
   const job = { model, name: "kws", samples, profile: { ...profile, surrogate: { ...profile.surrogate, rank } } };
-  const prepared = await prepare(job, undefined, () => undefined);
+  const prepared = await prepare(job);
   const runner = await openPlan(prepared);
   const [file, socket] = [join(folder, `${rank}.polar`), join(folder, `${rank}.sock`)];
   writeFileSync(file, encodeModel(prepared));
