@@ -69,6 +69,11 @@ export class Serving {
     return answer;
   }
 
+  /** Resolves when all that was asked before has its answer; never if an inference hangs. */
+  async turn(): Promise<void> {
+    await this.#last;
+  }
+
   async #run(input: Float32Array): Promise<Float32Array> {
     const engine = this.#loaded?.engine;
     if (!engine) throw new Failure("agent/not-serving", "no model is installed yet");
