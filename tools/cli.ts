@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync, realpathSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { asset } from "../runtime/base/assets.ts";
@@ -104,13 +105,15 @@ program
 program
   .command("inspect <model>")
   .description(
-    "List a model's layers: operator, shape, parameters, MACs; and its memory: who lives where, when, and the peak.",
+    "Draw a model's graph: operator, shape, parameters, MACs; and its memory: who lives where, when, and the peak.",
   )
   .option("--json", "print the report as JSON")
-  .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx")
-  .action(async (model: string, { json }: { json?: boolean }) => {
+  .option("--svg <file>", "also draw the graph into this file")
+  .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx --svg model.svg")
+  .action(async (model: string, { json, svg }: { json?: boolean; svg?: string }) => {
     const { inspect, inspectText } = await import("./inspect.ts");
     const report = await inspect(model);
+    if (svg) await writeFile(svg, (await import("./graph-svg.ts")).graphSvg(report));
     console.log(json ? JSON.stringify(report, undefined, 2) : inspectText(report));
   });
 
