@@ -10,6 +10,7 @@ import type { Health } from "../runtime/health/health.ts";
 import { Meter } from "../runtime/health/meter.ts";
 import type { Servable, ServedModel } from "../runtime/serve/servable.ts";
 import { openServer } from "../runtime/serve/server.ts";
+import { well } from "./support/health.ts";
 import { inferRequest, LoadConnection } from "./support/http-load.ts";
 import { besiege } from "./support/malformed.ts";
 import { until } from "./support/until.ts";
@@ -25,12 +26,6 @@ const sums: ServedModel = {
   output: { name: "y", shape: [1, 2] },
 };
 let health: Health | undefined;
-const well: Health = {
-  ...{ v: 1, ts: 0, boot: "b", up: 1, status: "ok", reasons: [], model: "sums", version: "1.0.0", unit: "digital" },
-  ...{ inf_total: 0, inf_errors: 0, inf_per_s: 0, p50_ms: null, p95_ms: null, agreement_pct: null },
-  ...{ drift_residual: null, noise_floor: null, recal_age_s: null, link_ok: null, disk_free_mb: 100 },
-  ...{ update_state: "IDLE", rss_mb: 1, cpu_pct: null, temp_c: null },
-};
 let served: ServedModel | undefined = sums;
 let slowMs = 0;
 let gate: Promise<void> | undefined;
