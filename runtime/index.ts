@@ -1,6 +1,8 @@
 /**
  * The library: what `import ... from "polaredge"` gives. The command line and the agent are built from the same parts.
  */
+export type { DeviceProfile } from "../device-profiles/device.ts";
+export { loadProfile } from "../device-profiles/profiles.ts";
 export { Failure, type FailureCode, isFailure } from "./base/failure.ts";
 export { importModel } from "./model/import.ts";
 export type { FloatModel, FormatName, PolarizedModel } from "./model/stages.ts";

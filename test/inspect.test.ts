@@ -1,6 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { graphSvg } from "../tools/graph-svg.ts";
 import { inspect, inspectText } from "../tools/inspect.ts";
+import { lanesOf, laneText } from "../tools/lanes.ts";
 
 const test = suite("inspect");
 
@@ -32,6 +34,32 @@ test("the map has a line per buffer, with as many marks as it lives", () => {
     assert.is(line.split("█").length - 1, last - first + 1, name);
   }
   assert.match(lines[lines.length - 1], new RegExp(`^peak .* at ${peak.node}`));
+});
+
+test("lanes: a value that is read again goes on beside the others, and ends where it is read last", () => {
+  const steps = [
+    { name: "a", inputs: ["x"] },
+    { name: "b", inputs: ["a"] },
+    { name: "c", inputs: ["b"] },
+    { name: "sum", inputs: ["a", "c"] },
+    { name: "end", inputs: ["sum"] },
+  ];
+  assert.equal(lanesOf("x", steps).map(laneText), ["●", "├─●", "│ ●", "●─╯", "●"]);
+});
+
+test("lanes: what passes between is crossed, and the lane that ends to the left turns right", () => {
+  assert.is(laneText({ lane: 2, sources: [0], ended: [], passing: [0, 1] }), "├─┼─●");
+  assert.is(laneText({ lane: 1, sources: [0, 1], ended: [0, 1], passing: [2] }), "╰─● │");
+});
+
+test("the picture has a row and a dot per layer, an edge per input, and no markup from names", () => {
+  const [first, ...rest] = report.layers;
+  const svg = graphSvg({ ...report, model: "<b>", layers: [{ ...first, bytes: 0 }, ...rest] });
+  const count = (part: string): number => svg.split(part).length - 1;
+  assert.is(count("<circle"), report.layers.length);
+  assert.is(count("<path"), report.layers.flatMap(({ inputs }) => inputs).length);
+  assert.ok(!svg.includes("<b>") && svg.includes("&lt;b&gt;"));
+  for (const { name } of report.layers) assert.ok(svg.includes(`>${name}<`), name);
 });
 
 test.run();

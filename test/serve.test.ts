@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { tmpdir } from "node:os";
@@ -5,8 +6,13 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
+import type { Health } from "../runtime/health/health.ts";
+import { Meter } from "../runtime/health/meter.ts";
 import type { Servable, ServedModel } from "../runtime/serve/servable.ts";
 import { openServer } from "../runtime/serve/server.ts";
+import { well } from "./support/health.ts";
+import { inferRequest, LoadConnection } from "./support/http-load.ts";
+import { besiege } from "./support/malformed.ts";
 import { until } from "./support/until.ts";
 
 const test = suite("serve");
@@ -19,14 +25,19 @@ const sums: ServedModel = {
   input: { name: "x", shape: [1, 2, 3] },
   output: { name: "y", shape: [1, 2] },
 };
+let health: Health | undefined;
 let served: ServedModel | undefined = sums;
+let slowMs = 0;
 let gate: Promise<void> | undefined;
 
 /** Answers the sum and the greatest of its input. */
 const servable: Servable = {
+  meter: new Meter(),
+  health: () => health,
   model: () => served,
   async infer(input) {
     await gate;
+    for (const end = performance.now() + slowMs; performance.now() < end; );
     return Float32Array.of(
       input.reduce((a, b) => a + b, 0),
       input.reduce((a, b) => Math.max(a, b)),
@@ -200,6 +211,73 @@ test("too many at once are told so, and the others are answered", async () => {
   const statuses = (await Promise.all(asked)).map(({ status }) => status).sort();
   assert.equal([...new Set(statuses)], [200, 503]);
   assert.is(statuses.filter((status) => status === 200).length, 64);
+});
+
+test("who is refused may ask again on the same connection, and is told when", async () => {
+  const connection = new LoadConnection(socket);
+  const bytes = inferRequest("sums", sums.input, new Float32Array(6));
+  const wrong = Buffer.from(bytes.toString("latin1").replace("[1,2,3]", "[1,9,9]"), "latin1");
+  const statuses = [wrong, bytes].map(async (request) => (await connection.ask(request))?.status);
+  assert.equal(await Promise.all(statuses), [400, 200]);
+  connection.close();
+  served = undefined;
+  assert.is((await infer({ inputs: [input()] })).headers["retry-after"], "1");
+  served = sums;
+});
+
+test("another method is told which one is right", async () => {
+  const put = await ask("PUT", "/v2/models/sums", "{}");
+  assert.equal([put.status, put.headers.allow], [405, "GET"]);
+  const get = await ask("GET", "/v2/models/sums/infer");
+  assert.equal([get.status, get.headers.allow], [405, "POST"]);
+});
+
+test("every kind of malformed request gets a 4xx, whatever it is", async () => {
+  assert.equal((await besiege(socket, 300, () => 0)).missed, []);
+});
+
+test("a port of 127.0.0.1 answers to local names only: another one is a page that wants in", async () => {
+  const status = (host: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const sent = request({ port: server.port, path: "/v2", headers: { host }, agent: false }, (response) =>
+        resolve(response.resume().statusCode ?? 0),
+      );
+      sent.on("error", reject).end();
+    });
+  assert.is(await status(`127.0.0.1:${server.port}`), 200);
+  assert.is(await status("localhost"), 200);
+  assert.is(await status("evil.example"), 403);
+});
+
+test("a request with many samples lets the rest of the process have its turns", async () => {
+  const count = 400;
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  slowMs = 0.2;
+  const { status } = await infer({ inputs: [input({ shape: [count, 2, 3], data: Array(6 * count).fill(1) })] });
+  slowMs = 0;
+  clearInterval(timer);
+  assert.is(status, 200);
+  assert.ok(turns >= 8, `${turns} turns`);
+});
+
+test("metrics are what Prometheus reads, with latencies of inferences and requests", async () => {
+  health = { ...well, reasons: ["drifting"], agreement_pct: 87.5 };
+  const { status, headers, body } = await ask("GET", "/metrics");
+  assert.is(status, 200);
+  assert.match(headers["content-type"] ?? "", /version=0\.0\.4/);
+  const text = body.toString();
+  assert.match(text, /^polaredge_model_info\{name="sums",version="1\.0\.0",unit="digital"\} 1$/m);
+  assert.match(text, /^polaredge_request_seconds\{quantile="0\.99"\} \d/m);
+  assert.match(text, /^polaredge_unhealthy_reason\{reason="drifting"\} 1$/m);
+  assert.match(text, /^polaredge_agreement_ratio 0\.875$/m);
+  assert.not.match(text, /polaredge_link_up/, "what is not known is left out");
+  const sample = /^[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? (NaN|-?\d+(\.\d+)?(e[+-]\d+)?)$/;
+  for (const line of text.trim().split("\n"))
+    assert.match(line, line.startsWith("#") ? /^# (HELP|TYPE) [a-z_]+ / : sample);
+  const { error, status: exit, stderr } = spawnSync("promtool", ["check", "metrics"], { input: text });
+  if (error) process.stdout.write("skipped: promtool is not here (Debian: prometheus)\n");
+  else assert.is(exit, 0, String(stderr));
 });
 
 test("a device without a model is alive but not ready", async () => {

@@ -1,14 +1,18 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { asset } from "../runtime/base/assets.ts";
 import { formatNames } from "../runtime/model/stages.ts";
 import { wholeNumber } from "./arguments.ts";
+import { completion, shellNames } from "./completion.ts";
+import { addExamples } from "./examples.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
 import { addFleet } from "./fleet/cli.ts";
 
 /** Each command loads its own code when it runs, so that `polaredge run` stays small. */
-const program = new Command("polaredge")
+export const program: Command = new Command("polaredge")
   .description(
     "Quantizes float models on the device, repairs them with low-rank surrogates, drives analog accelerators.",
   )
@@ -17,7 +21,7 @@ const program = new Command("polaredge")
   .addHelpText(
     "after",
     `
-Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed (network, device, a gate not passed), ${EXIT.badInput} bad input or usage.
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed (network, device, a gate not passed), ${EXIT.badInput} bad input or usage; polaredge exit-codes has them all.
 
 Examples:
   polaredge demo
@@ -37,6 +41,25 @@ program
   .action(async ({ config }: { config: string }) => {
     const { run } = await import("./run.ts");
     process.exitCode = await run({ config });
+  });
+
+program
+  .command("init")
+  .description("Write this device's configuration; checks its profiles and port, asks only on a terminal.")
+  .option("--config <file>", "where to", "/etc/polaredge.json")
+  .option("--id <name>", "of the device in the fleet (default: the host's)")
+  .option("--profile <name>", "device profile (default: the board's)")
+  .option("--broker <url>", "mqtts://... of the fleet")
+  .option("--repository <url>", "of signed releases")
+  .option("--root <file>", "the operator's root.json (default: /etc/polaredge/root.json)")
+  .option("--accelerator <port>", "/dev/serial/by-id/...")
+  .option("--accelerator-profile <name>", "what is attached there")
+  .option("--force", "replace what is there")
+  .option("--json", "ask nothing, print what was written")
+  .addHelpText("after", "\nExample:\n  polaredge init --id press-17 --broker mqtts://broker.example:8883")
+  .action(async (options) => {
+    const { initCommand } = await import("./init.ts");
+    await initCommand(options);
   });
 
 program
@@ -82,13 +105,15 @@ program
 program
   .command("inspect <model>")
   .description(
-    "List a model's layers: operator, shape, parameters, MACs; and its memory: who lives where, when, and the peak.",
+    "Draw a model's graph: operator, shape, parameters, MACs; and its memory: who lives where, when, and the peak.",
   )
   .option("--json", "print the report as JSON")
-  .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx")
-  .action(async (model: string, { json }: { json?: boolean }) => {
+  .option("--svg <file>", "also draw the graph into this file")
+  .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx --svg model.svg")
+  .action(async (model: string, { json, svg }: { json?: boolean; svg?: string }) => {
     const { inspect, inspectText } = await import("./inspect.ts");
     const report = await inspect(model);
+    if (svg) await writeFile(svg, (await import("./graph-svg.ts")).graphSvg(report));
     console.log(json ? JSON.stringify(report, undefined, 2) : inspectText(report));
   });
 
@@ -162,7 +187,25 @@ program
     process.exitCode = await demo(options);
   });
 
+program
+  .command("completion <shell>")
+  .description(`Print a script that completes commands and options: ${shellNames.join(", ")}.`)
+  .addHelpText("after", "\nExample:\n  polaredge completion bash > /usr/share/bash-completion/completions/polaredge")
+  .action((shell: string) => {
+    process.stdout.write(completion(shell, program));
+  });
+
+program
+  .command("exit-codes")
+  .description("What this program answers to the shell, every failure by name, and what to do about it.")
+  .option("--json", "print as JSON")
+  .action(async ({ json = false }: { json?: boolean }) => {
+    const { exitCodes } = await import("./exit-codes.ts");
+    console.log(exitCodes(json));
+  });
+
 addFleet(program);
+addExamples(program);
 
 function benchHelp(): string {
   return `
@@ -207,18 +250,22 @@ Examples:
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --accelerator sram-bitplane-64x64 --age 30d --seed 3`;
 }
 
-/** Whoever reads may stop reading: `polaredge ... | head`. */
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(EXIT.ok);
-  throw error;
-});
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
-  else {
-    console.error(explain(error));
-    process.exitCode = exitCodeOf(error);
+async function main(): Promise<void> {
+  // Whoever reads may stop reading: `polaredge ... | head`.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(EXIT.ok);
+    throw error;
+  });
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
+    else {
+      console.error(explain(error));
+      process.exitCode = exitCodeOf(error);
+    }
   }
 }
+
+// Whoever imports it, only wants to know what commands there are.
+if (realpathSync(process.argv[1] ?? "") === fileURLToPath(import.meta.url)) await main();

@@ -1,5 +1,6 @@
 import colors from "picocolors";
 import { isFailure, messageOf } from "../runtime/base/failure.ts";
+import { advice } from "./advice.ts";
 
 /** What the command line answers to the shell. */
 export const EXIT = {
@@ -18,9 +19,12 @@ export function exitCodeOf(error: unknown): number {
   return inputAreas.has(error.code.split("/")[0]) ? EXIT.badInput : EXIT.failed;
 }
 
-/** One line for a person on standard error; a failure that nobody expected comes with its stack. */
+/** For a person on standard error: what went wrong and what to do. What nobody expected comes with its stack. */
 export function explain(error: unknown): string {
-  if (isFailure(error)) return `${colors.red("error")} ${error.message} ${colors.dim(`[${error.code}]`)}`;
+  if (isFailure(error)) {
+    const { message, code } = error;
+    return `${colors.red("error")} ${message} ${colors.dim(`[${code}]`)}\n${colors.dim(`-> ${advice[code]}`)}`;
+  }
   const stack = error instanceof Error ? error.stack : undefined;
   return `${colors.red("unexpected error")} ${stack ?? messageOf(error)}`;
 }

@@ -8,11 +8,13 @@ import type { Placement } from "../runtime/plan/plan.ts";
 import { lifetimesOf, storageOf } from "../runtime/plan/storage.ts";
 import { shapeText, sizeOf } from "../runtime/tensor/tensor.ts";
 import { readBytes } from "./inputs.ts";
+import { lanesOf, laneText } from "./lanes.ts";
 import { bytes, table, thousands } from "./table.ts";
 
 /** What `polaredge inspect --json` prints. */
 export interface ModelReport {
   readonly model: string;
+  readonly inputName: string;
   readonly input: readonly number[];
   readonly output: readonly number[];
   readonly layers: readonly LayerReport[];
@@ -32,6 +34,8 @@ export interface MemoryReport {
 export interface LayerReport {
   readonly name: string;
   readonly op: string;
+  /** Names of layers, or of the model's input. */
+  readonly inputs: readonly string[];
   readonly shape: readonly number[];
   readonly params: number;
   readonly macs: number;
@@ -45,6 +49,7 @@ export async function inspect(path: string): Promise<ModelReport> {
   const total = (of: "params" | "macs"): number => layers.reduce((sum, layer) => sum + layer[of], 0);
   return {
     model: graph.name,
+    inputName: graph.input.name,
     input: graph.input.shape,
     output: graph.nodes.find(({ name }) => name === graph.output)?.shape ?? graph.input.shape,
     layers,
@@ -56,6 +61,7 @@ export async function inspect(path: string): Promise<ModelReport> {
 
 export function inspectText(report: ModelReport): string {
   const columns = [
+    { title: "graph" },
     { title: "layer" },
     { title: "op" },
     { title: "output" },
@@ -63,7 +69,9 @@ export function inspectText(report: ModelReport): string {
     { title: "MACs", align: "right" },
     { title: "memory", align: "right" },
   ] as const;
-  const rows = report.layers.map(({ name, op, shape, params, macs, bytes: size }) => [
+  const lanes = lanesOf(report.inputName, report.layers);
+  const rows = report.layers.map(({ name, op, shape, params, macs, bytes: size }, i) => [
+    laneText(lanes[i]),
     name,
     op,
     shapeText(shape),
@@ -101,11 +109,12 @@ function memoryText({ memory: { buffers, peak }, layers }: ModelReport): string 
 }
 
 function layerReport(node: Node): LayerReport {
-  const { name, op, shape } = node;
+  const { name, op, inputs, shape } = node;
   const weighted = isLayer(node);
   return {
     name,
     op,
+    inputs,
     shape,
     params: weighted ? node.rows * node.columns + node.columns : 0,
     macs: weighted ? macs(node) : 0,

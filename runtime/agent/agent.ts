@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
 import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
+import type { Health } from "../health/health.ts";
+import type { Meter } from "../health/meter.ts";
 import type { Servable, ServedModel } from "../serve/servable.ts";
 import { load } from "./effects.ts";
 import type { Effect, Event, Work, Working } from "./events.ts";
@@ -35,6 +37,7 @@ export class Agent implements FleetListener, Servable {
   readonly #closing = new AbortController();
   #state: State;
   #saved = true;
+  #health: Health | undefined;
   #calibratedMs: number | undefined;
   #telling: Promise<void> = Promise.resolve();
   #reading: Promise<void> = Promise.resolve();
@@ -93,10 +96,15 @@ export class Agent implements FleetListener, Servable {
   }
 
   model(): ServedModel | undefined {
-    const { loaded } = this.serving;
-    if (!loaded) return undefined;
-    const { deployed, engine } = loaded;
-    return { name: deployed.name, version: deployed.version, input: engine.input, output: engine.output };
+    return this.serving.model;
+  }
+
+  get meter(): Meter {
+    return this.serving.meter;
+  }
+
+  health(): Health | undefined {
+    return this.#health;
   }
 
   /** Resolves when the event has been taken and its effects are done or, if they are long, begun. */
@@ -281,7 +289,10 @@ export class Agent implements FleetListener, Servable {
         drift,
         reading,
       })
-      .then((health) => this.#voice.health(health))
+      .then((health) => {
+        this.#health = health;
+        return this.#voice.health(health);
+      })
       .catch((error: unknown) => this.#unexpected(error));
   }
 

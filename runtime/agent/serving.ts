@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { Meter } from "../health/meter.ts";
 import type { Probes } from "../health/probes.ts";
+import type { ServedModel } from "../serve/servable.ts";
 import type { Engine } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Deployed } from "./state.ts";
@@ -26,6 +27,7 @@ export class Serving {
   readonly #clock: Clock;
   readonly #reservoir: Reservoir;
   #loaded: Loaded | undefined;
+  #model: ServedModel | undefined;
   #sinceMs = 0;
   #before = { total: 0, errors: 0 };
   #last: Promise<unknown> = Promise.resolve();
@@ -37,6 +39,11 @@ export class Serving {
 
   get loaded(): Loaded | undefined {
     return this.#loaded;
+  }
+
+  /** The same, as other programs see it. */
+  get model(): ServedModel | undefined {
+    return this.#model;
   }
 
   /** How the present model has served. */
@@ -54,6 +61,7 @@ export class Serving {
   /** At once: what waits is answered by the next model, only the inference under way ends on the old one. */
   exchange(next: Loaded | undefined): void {
     this.#loaded = next;
+    this.#model = next && servedModel(next);
     this.#sinceMs = this.#clock.uptimeMs();
     this.#before = { total: this.meter.total, errors: this.meter.errors };
     this.meter.forget();
@@ -76,6 +84,11 @@ export class Serving {
     return answer;
   }
 
+  /** Resolves when all that was asked before has its answer; never if an inference hangs. */
+  async turn(): Promise<void> {
+    await this.#last;
+  }
+
   async #run(input: Float32Array): Promise<Float32Array> {
     const engine = this.#loaded?.engine;
     if (!engine) throw new Failure("agent/not-serving", "no model is installed yet");
@@ -93,4 +106,8 @@ export class Serving {
       this.meter.count(this.#clock.uptimeMs() - began, ok);
     }
   }
+}
+
+function servedModel({ deployed, engine }: Loaded): ServedModel {
+  return { name: deployed.name, version: deployed.version, input: engine.input, output: engine.output };
 }

@@ -69,6 +69,7 @@ export type FailureCode =
   | "serve/malformed"
   | "serve/cross-origin"
   | "serve/not-found"
+  | "serve/wrong-method"
   | "serve/too-large"
   | "serve/busy"
   | "serve/unavailable"

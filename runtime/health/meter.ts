@@ -9,11 +9,13 @@ const BUCKETS = 32 * PER_OCTAVE;
 export class Meter {
   total = 0;
   errors = 0;
+  totalMs = 0;
   #now = new Uint32Array(BUCKETS);
   #before = new Uint32Array(BUCKETS);
 
   count(latencyMs: number, ok: boolean): void {
     this.total++;
+    this.totalMs += latencyMs;
     if (!ok) this.errors++;
     this.#now[bucketOf(latencyMs)]++;
   }

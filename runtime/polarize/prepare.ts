@@ -30,8 +30,8 @@ export type Report = (progress: Progress) => void;
 /** From a downloaded float model to one that a device can serve: all of DESIGN's "the model's way" but the plan. */
 export async function prepare(
   job: PrepareJob,
-  accelerator: Accelerator | undefined,
-  report: Report,
+  accelerator?: Accelerator,
+  report: Report = () => undefined,
 ): Promise<PolarizedModel> {
   report({ stage: "import", done: 0, of: 1 });
   const float = importModel(job.model, job.name);

@@ -3,14 +3,31 @@ import { Failure } from "../base/failure.ts";
 import { describeIssues } from "../base/schema.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { ServedModel } from "./servable.ts";
-import { fromBinary, fromJson } from "./tensors.ts";
+import { type Datatype, datatypeNamed, fromBinary, fromJson } from "./tensors.ts";
 
 /** A request to infer, checked: one or more samples for the one input of a model. */
 export interface InferRequest {
-  readonly id: string | undefined;
+  readonly form: Form;
   readonly samples: readonly Float32Array[];
-  /** Whether the answer's numbers are wanted as bytes. */
-  readonly binary: boolean;
+}
+
+/** What the JSON of a request says, checked against the model. */
+interface Form {
+  readonly id: string | undefined;
+  /** Samples. */
+  readonly count: number;
+  readonly datatype: Datatype;
+  readonly data: readonly unknown[] | undefined;
+  /** Of the input, where it follows the JSON. */
+  readonly byteLength: number | undefined;
+  /** The JSON of the answer, if its numbers are wanted as bytes. */
+  readonly answer: Buffer | undefined;
+}
+
+/** The body of an answer; `headerLength` is set if numbers follow as bytes. */
+export interface InferAnswer {
+  readonly body: Buffer;
+  readonly headerLength: number | undefined;
 }
 
 interface Body {
@@ -51,49 +68,93 @@ const body: z.ZodMiniType<Body> = z.object({
   ),
 });
 
-/**
- * Reads the body of an infer request: JSON, and with the binary tensor extension `headerLength` bytes of JSON and then
- * the input's bytes.
- * @throws Failure serve/malformed: what was expected, what was found
- */
-export function readInfer(bytes: Uint8Array, headerLength: number | undefined, model: ServedModel): InferRequest {
-  const header = bytes.subarray(0, headerLength ?? bytes.length);
-  const request = parse(header);
-  const [input] = request.inputs;
-  const size = sizeOf(model.input.shape);
-  const count = sizeOf(input.shape) / size;
-  if (!Number.isInteger(count) || input.shape.at(-1) !== model.input.shape.at(-1)) {
-    const expected = ["n", ...model.input.shape.slice(1)].join(", ");
-    throw new Failure("serve/malformed", `inputs[0].shape: expected [${expected}], got [${input.shape.join(", ")}]`);
-  }
-  const values = input.data
-    ? fromJson(input.datatype, input.data, count * size)
-    : fromBinary(input.datatype, attached(bytes, header.length, input.parameters?.binary_data_size), count * size);
-  return {
-    id: request.id,
-    samples: Array.from({ length: count }, (_, i) => values.subarray(i * size, (i + 1) * size)),
-    binary: request.outputs?.[0]?.parameters?.binary_data ?? request.parameters?.binary_data_output ?? false,
-  };
-}
+/** JSON that is kept, so that it is parsed once: programs send the same before each tensor. */
+const KEPT_FORMS = 16;
+const KEPT_FORM_BYTES = 1024;
 
-/** The body of an answer; `headerLength` is set if numbers follow as bytes. */
-export function writeInfer(
-  { id, binary }: InferRequest,
-  answers: readonly Float32Array[],
-  { name, version, output }: ServedModel,
-): { readonly body: Buffer; readonly headerLength: number | undefined } {
-  const bytes = Buffer.concat(
-    answers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
-  );
-  const shape = [answers.length, ...output.shape.slice(1)];
-  const content = binary
-    ? { parameters: { binary_data_size: bytes.length } }
-    : { data: answers.flatMap((answer) => [...answer]) };
-  const outputs = [{ name: output.name, datatype: "FP32", shape, ...content }];
-  const header = Buffer.from(JSON.stringify({ model_name: name, model_version: version, id, outputs }));
-  return binary
-    ? { body: Buffer.concat([header, bytes]), headerLength: header.length }
-    : { body: header, headerLength: undefined };
+/** Reads requests for one model, and writes what it answers. */
+export class InferCodec {
+  readonly model: ServedModel;
+  /** By their text. */
+  readonly #forms = new Map<string, Form>();
+  readonly #inputSize: number;
+  readonly #outputSize: number;
+
+  constructor(model: ServedModel) {
+    this.model = model;
+    this.#inputSize = sizeOf(model.input.shape);
+    this.#outputSize = sizeOf(model.output.shape);
+  }
+
+  /**
+   * Reads the body of an infer request: JSON, and with the binary tensor extension `headerLength` bytes of JSON and
+   * then the input's bytes.
+   * @throws Failure serve/malformed: what was expected, what was found
+   */
+  read(bytes: Buffer, headerLength: number = bytes.length): InferRequest {
+    if (headerLength > bytes.length) {
+      throw new Failure("serve/malformed", `${headerLength} bytes of JSON announced, the body has ${bytes.length}`);
+    }
+    const size = this.#inputSize;
+    const form = this.#formOf(bytes.subarray(0, headerLength));
+    const { count, datatype, data, byteLength } = form;
+    const values = data
+      ? fromJson(data, count * size)
+      : fromBinary(datatype, attached(bytes, headerLength, byteLength), count * size);
+    return { form, samples: Array.from({ length: count }, (_, i) => values.subarray(i * size, (i + 1) * size)) };
+  }
+
+  write({ form: { id, answer } }: InferRequest, answers: readonly Float32Array[]): InferAnswer {
+    if (!answer) {
+      const data = answers.flatMap((numbers) => [...numbers]);
+      return { body: this.#answerJson(id, answers.length, { data }), headerLength: undefined };
+    }
+    const bytes = answers.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength));
+    return { body: Buffer.concat([answer, ...bytes]), headerLength: answer.length };
+  }
+
+  #formOf(json: Buffer): Form {
+    if (json.length > KEPT_FORM_BYTES) return this.#parseForm(json);
+    const text = json.toString("latin1");
+    const known = this.#forms.get(text);
+    if (known) return known;
+    const form = this.#parseForm(json);
+    if (this.#forms.size >= KEPT_FORMS) this.#forms.clear();
+    this.#forms.set(text, form);
+    return form;
+  }
+
+  #parseForm(json: Buffer): Form {
+    const { id, inputs, outputs, parameters } = parse(json);
+    const [{ shape, datatype, data, parameters: own }] = inputs;
+    const expected = this.model.input.shape;
+    const count = sizeOf(shape) / this.#inputSize;
+    if (!Number.isInteger(count) || shape.at(-1) !== expected.at(-1)) {
+      const wanted = ["n", ...expected.slice(1)].join(", ");
+      throw new Failure("serve/malformed", `inputs[0].shape: expected [${wanted}], got [${shape.join(", ")}]`);
+    }
+    const binary = outputs?.[0]?.parameters?.binary_data ?? parameters?.binary_data_output ?? false;
+    return {
+      id,
+      count,
+      datatype: datatypeNamed(datatype),
+      data,
+      byteLength: own?.binary_data_size,
+      answer: binary ? this.#binaryAnswer(id, count) : undefined,
+    };
+  }
+
+  #binaryAnswer(id: string | undefined, count: number): Buffer {
+    const size = count * this.#outputSize * Float32Array.BYTES_PER_ELEMENT;
+    return this.#answerJson(id, count, { parameters: { binary_data_size: size } });
+  }
+
+  #answerJson(id: string | undefined, count: number, content: object): Buffer {
+    const { name, version, output } = this.model;
+    const shape = [count, ...output.shape.slice(1)];
+    const outputs = [{ name: output.name, datatype: "FP32", shape, ...content }];
+    return Buffer.from(JSON.stringify({ model_name: name, model_version: version, id, outputs }));
+  }
 }
 
 function parse(header: Uint8Array): Body {
@@ -108,7 +169,7 @@ function parse(header: Uint8Array): Body {
   throw new Failure("serve/malformed", describeIssues("body", json, parsed.error.issues));
 }
 
-function attached(bytes: Uint8Array, from: number, size: number | undefined): Uint8Array {
+function attached(bytes: Buffer, from: number, size: number | undefined): Buffer {
   if (size === undefined) {
     throw new Failure("serve/malformed", "inputs[0]: expected data or parameters.binary_data_size, got neither");
   }
