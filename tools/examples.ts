@@ -16,6 +16,9 @@ const examples: Readonly<Record<string, string>> = {
   "fleet resume": "fleet resume kws-1.4.0 --config fleet.json",
   "fleet cancel": "fleet cancel kws-1.4.0 --config fleet.json",
   "fleet rollback": "fleet rollback --config fleet.json --to press-17,press-18",
+  "fleet remove": "fleet remove --config fleet.json --to press-17",
+  "fleet approve": "fleet approve --config fleet.json --to tag:line-3",
+  "fleet artifacts": "fleet artifacts --config fleet.json",
   "fleet recalibrate": "fleet recalibrate --config fleet.json --to status:degraded",
   "fleet audit": "fleet audit --config fleet.json --json",
 };
