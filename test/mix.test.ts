@@ -1,9 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { entry } from "../runtime/base/entry.ts";
 import { isFailure } from "../runtime/base/failure.ts";
 import { loadWasm } from "../runtime/kernels/wasm.ts";
 import type { PolarizedModel } from "../runtime/model/stages.ts";
 import { weightBytesOf } from "../runtime/plan/weight-bytes.ts";
+import { entropyOf } from "../runtime/polarize/entropy.ts";
 import { chooseMix } from "../runtime/polarize/mix.ts";
 import { polarize } from "../runtime/polarize/polarize.ts";
 import { sensitivities } from "../runtime/polarize/sensitivity.ts";
@@ -71,6 +73,24 @@ test("a budget that no format fits is refused with what is needed", async () => 
   const error = await prepared({ bitsPerWeight: 1 }).catch((cause: unknown) => cause);
   assert.ok(isFailure(error, "plan/does-not-fit"));
   assert.match(String(error), /the weights need .* bits each, the budget is 1.00/);
+});
+
+test("the entropy of codes: two equally frequent ones are one bit, one alone is none", () => {
+  assert.is(entropyOf(Int8Array.of(-3, 1, -3, 1)), 1);
+  assert.is(entropyOf(Int8Array.of(5, 5, 5)), 0);
+});
+
+test("by entropy a layer whose codes say little gives up its bits first, and no sample is looked at", async () => {
+  const dull = new Float32Array(entry(float.weights, "wide").weights.length).fill(0.1);
+  dull[0] = 1;
+  const model = {
+    ...float,
+    weights: new Map(float.weights).set("wide", { ...entry(float.weights, "wide"), weights: dull }),
+  };
+  const blind = { ...calibration, float: model, observed: new Map(), samples: 0 };
+  const mix = await chooseMix(blind, { ...policy, budget: { bitsPerWeight: 4 }, criterion: "eagl" });
+  const bitsOf = (layer: string): number => formats[mix?.get(layer)?.format ?? "int8"].bits;
+  assert.ok(bitsOf("wide") < bitsOf("stem"), `${bitsOf("wide")}, ${bitsOf("stem")}`);
 });
 
 test("without a budget nothing is chosen", async () => {

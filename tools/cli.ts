@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { asset } from "../runtime/base/assets.ts";
-import { formatNames } from "../runtime/model/stages.ts";
+import { criterionNames, formatNames } from "../runtime/model/stages.ts";
 import { wholeNumber } from "./arguments.ts";
 import { completion, shellNames } from "./completion.ts";
 import { addExamples } from "./examples.ts";
@@ -87,6 +87,12 @@ program
   )
   .option("--bits-budget <bits>", "choose each layer's format: bits per weight on average, scales included", Number)
   .option("--bytes-budget <bytes>", "choose each layer's format and rank: all that is stored, such as 64k", byteCount)
+  .addOption(
+    new Option(
+      "--criterion <name>",
+      "chooses within a budget: by measured answers (alps) or the codes' entropy (eagl)",
+    ).choices(criterionNames),
+  )
   .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
   .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
   .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)

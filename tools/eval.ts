@@ -5,7 +5,13 @@ import { Failure } from "../runtime/base/failure.ts";
 import { shuffled } from "../runtime/base/random.ts";
 import { openTeacher } from "../runtime/kernels/float.ts";
 import { importModel } from "../runtime/model/import.ts";
-import { type FloatModel, type FormatName, formatNames, type PolarizedModel } from "../runtime/model/stages.ts";
+import {
+  type CriterionName,
+  type FloatModel,
+  type FormatName,
+  formatNames,
+  type PolarizedModel,
+} from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
 import type { Runner } from "../runtime/plan/run.ts";
 import { type Calibration, uncorrected } from "../runtime/polarize/polarize.ts";
@@ -27,6 +33,7 @@ export interface EvalOptions extends AnalogOptions {
   readonly block?: number;
   readonly bitsBudget?: number;
   readonly bytesBudget?: number;
+  readonly criterion?: CriterionName;
   readonly rank?: number;
   readonly samples?: number;
   /** How many times calibration samples are drawn; the scores are averaged. */
@@ -190,7 +197,7 @@ function answersOf(runner: Runner, { data, shape }: Tensor): Float32Array {
 
 function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {
   const { format, block, rank, samples, bitsBudget, bytesBudget } = options;
-  const { weights, blockLength, budget } = profile.quantization;
+  const { weights, blockLength, budget, criterion } = profile.quantization;
   const asked = bytesBudget !== undefined ? { bytes: bytesBudget } : bitsBudget && { bitsPerWeight: bitsBudget };
   return {
     ...profile,
@@ -199,6 +206,7 @@ function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProf
       weights: format === undefined ? weights : formatNamed(format),
       blockLength: block ?? blockLength,
       budget: asked || (format === undefined ? budget : undefined),
+      criterion: options.criterion ?? criterion,
     },
     surrogate: { rank: rank ?? profile.surrogate.rank },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },

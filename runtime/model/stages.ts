@@ -48,6 +48,10 @@ export interface Affine {
 export const formatNames = ["int8", "nf4", "int4", "pot4", "nf3", "int3", "nf2", "int2", "ternary"] as const;
 export type FormatName = (typeof formatNames)[number];
 
+/** alps: by the measured change of the answers (polarize/sensitivity.ts). eagl: by the codes' entropy (polarize/entropy.ts). */
+export const criterionNames = ["alps", "eagl"] as const;
+export type CriterionName = (typeof criterionNames)[number];
+
 export interface QuantizedLayer {
   readonly format: FormatName;
   readonly matrix: QuantizedMatrix;

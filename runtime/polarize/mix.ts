@@ -1,11 +1,22 @@
 import { Failure } from "../base/failure.ts";
+import type { CriterionName } from "../model/stages.ts";
 import type { Budget, Mix, QuantizationPolicy } from "../quantize/quantize.ts";
 import { type Allocation, frontier, within } from "./allocate.ts";
+import { entropies } from "./entropy.ts";
 import type { Calibration } from "./polarize.ts";
 import { type LayerOption, sensitivities } from "./sensitivity.ts";
 
 /** Ranks that are tried where low-rank factors count against the budget. */
 const RANKS: readonly number[] = [0, 1, 2, 4, 8, 16, 32, 64];
+
+/** What the formats are chosen by: the options of each layer, and what each costs the model. */
+type Criterion = (
+  calibration: Calibration,
+  policy: QuantizationPolicy,
+  ranks: readonly number[],
+) => LayerOption[][] | Promise<LayerOption[][]>;
+
+const criteria: Readonly<Record<CriterionName, Criterion>> = { alps: sensitivities, eagl: entropies };
 
 type Priced = LayerOption & { readonly cost: number };
 
@@ -39,7 +50,7 @@ async function mixes(
 ): Promise<Allocation<Priced>[]> {
   const counted = "bytes" in budget;
   const ranks = counted ? [...RANKS.filter((rank) => rank < calibration.rank), calibration.rank] : [calibration.rank];
-  const groups = await sensitivities(calibration, policy, ranks);
+  const groups = await criteria[policy.criterion ?? "alps"](calibration, policy, ranks);
   return frontier(
     groups.map((options) => options.map((option) => ({ ...option, cost: counted ? option.bytes : option.weightBits }))),
   );

@@ -87,7 +87,7 @@ function* matmulCandidates(
 ): Generator<Candidate> {
   const weights = entry(float.weights, layer.name);
   const inputs = inputsOf(float.graph, layer, observed);
-  for (const [format, blockLength] of waysToRound(layer, FORMATS, policy)) {
+  for (const [format, blockLength] of waysToRound(layer, policy)) {
     const matrix = roundLayer(format, layer, weights, blockLength, inputs, Math.max(...ranks), ROUNDS);
     const weightBytes = storedBytes(formats[format], matrix);
     for (const { rank, corrected } of corrections(layer, weights, dequantizeMatrix(matrix), inputs, ranks)) {
@@ -106,7 +106,7 @@ function* depthwiseCandidates(
 ): Generator<Candidate> {
   const { weights, bias } = entry(float.weights, layer.name);
   const means = inputMeans(float.graph, layer, observed);
-  for (const [format, blockLength] of waysToRound(layer, DEPTHWISE_FORMATS, policy)) {
+  for (const [format, blockLength] of waysToRound(layer, policy)) {
     const matrix = roundLayer(format, layer, { weights, bias }, blockLength, undefined, 0);
     const quantized = dequantizeMatrix(matrix);
     const moved = Float32Array.from(bias);
@@ -119,11 +119,8 @@ function* depthwiseCandidates(
 }
 
 /** Formats with block lengths: the policy's, and one scale per column where that is another. */
-function waysToRound(
-  layer: Layer,
-  names: readonly FormatName[],
-  { blockLength }: QuantizationPolicy,
-): [FormatName, number][] {
+export function waysToRound(layer: Layer, { blockLength }: QuantizationPolicy): [FormatName, number][] {
+  const names = isMatmul(layer) ? FORMATS : DEPTHWISE_FORMATS;
   return names.flatMap((format) => {
     const lengths = formats[format].blocked && layer.rows > blockLength ? [blockLength, WHOLE] : [blockLength];
     return lengths.map((length): [FormatName, number] => [format, length]);

@@ -2,6 +2,7 @@ import { entry } from "../base/entry.ts";
 import { type Graph, isLayer, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import type {
+  CriterionName,
   FloatModel,
   FloatWeights,
   FormatName,
@@ -30,6 +31,8 @@ export interface QuantizationPolicy {
   readonly depthwise: FormatName;
   /** If given, each layer that is a matrix product gets its own format within it, and those above are not used. */
   readonly budget?: Budget | undefined;
+  /** By what the formats within the budget are chosen; alps if absent. */
+  readonly criterion?: CriterionName | undefined;
 }
 
 /** What a model may take: bits per weight on average, scales included, or bytes of all that is stored. */
