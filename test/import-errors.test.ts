@@ -17,6 +17,12 @@ const convWith = (attributes: Parameters<typeof last>[2]): OnnxSpec => ({
   nodes: [last("Conv", "x w", attributes)],
 });
 
+const lstm = {
+  nodes: [last("LSTM", "x w r")],
+  inputs: { x: [1, 1, 5] },
+  tensors: { w: weights([1, 16, 5]), r: weights([1, 16, 4]) },
+} as const;
+
 // biome-ignore format: one row per case
 const onnx: readonly Row<OnnxSpec>[] = [
   ["an unknown operator", { nodes: [last("Einsum", "x")] }, "import/unsupported-operator", "node it (Einsum)", "Supported are", "Conv"],
@@ -57,6 +63,14 @@ const onnx: readonly Row<OnnxSpec>[] = [
   ["a quotient of values", { nodes: [step("s", "Sigmoid", "x"), last("Div", "x s")], inputs: vector }, "import/unsupported-operator", "div"],
   ["operands that repeat each other", { nodes: [step("a", "ReduceMean", "x", { axes: [1] }), step("b", "ReduceMean", "x", { axes: [2] }), last("Add", "a b")], inputs: { x: [1, 3, 4] } }, "import/unsupported-shape", "[1, 1, 4]", "[1, 3, 1]"],
   ["a clip upside down", { nodes: [last("Clip", "x lo hi")], inputs: vector, tensors: { lo: scalar(1), hi: scalar(0) } }, "import/unsupported-attribute", "clip"],
+  ["a peephole", { ...lstm, nodes: [last("LSTM", "x w r - - - - p")], tensors: { ...lstm.tensors, p: fill([1, 12], 1) } }, "import/unsupported-operator", "node it (LSTM)", "input 7 (p)", "zeros"],
+  ["an initial state", { ...lstm, nodes: [last("LSTM", "x w r - - p")], tensors: { ...lstm.tensors, p: fill([1, 1, 4], 1) } }, "import/unsupported-operator", "input 5 (p)"],
+  ["a part of the sequence", { ...lstm, nodes: [last("LSTM", "x w r - n")], tensors: { ...lstm.tensors, n: integers(2) } }, "import/unsupported-shape", "sequence_lens [2]"],
+  ["other gates", { ...lstm, nodes: [last("LSTM", "x w r", { activations: { texts: ["Relu", "Tanh", "Tanh"] } })] }, "import/unsupported-attribute", "Relu", "Sigmoid,Tanh,Tanh"],
+  ["a batch of sequences", { ...lstm, inputs: { x: [1, 3, 5] } }, "import/unsupported-shape", "[steps, 1, inputs]", "[1, 3, 5]"],
+  ["weights for other inputs", { ...lstm, inputs: { x: [1, 1, 6] } }, "import/malformed", "[96, 64, 16, 16]", "[80, 64, 16, 16]"],
+  ["a gru that resets before its product", { ...lstm, nodes: [last("GRU", "x w r")], tensors: { w: weights([1, 12, 5]), r: weights([1, 12, 4]) } }, "import/unsupported-attribute", "linear_before_reset = 0", "reset_after"],
+  ["the state of a cell", { ...lstm, nodes: [{ ...last("LSTM", "x w r"), outputs: ["", "", "y"] }] }, "import/malformed", "nothing yields y"],
   ["a NaN attribute", { nodes: [last("LeakyRelu", "x", { alpha: real(Number.NaN) })], inputs: vector }, "import/malformed", "alpha"],
 ];
 

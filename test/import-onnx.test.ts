@@ -6,6 +6,7 @@ import { operators } from "../runtime/model/onnx/operators.ts";
 import { checkGolden, goldens } from "./support/golden.ts";
 import { onnxModel } from "./support/onnx.ts";
 import { layerCases } from "./support/onnx-layers.ts";
+import { recurrentCases } from "./support/onnx-recurrent.ts";
 import { shapeCases } from "./support/onnx-shapes.ts";
 import { valueCases } from "./support/onnx-values.ts";
 
@@ -13,7 +14,7 @@ const test = suite("import onnx");
 
 const answers = goldens("onnx.json");
 
-const cases = { ...layerCases, ...valueCases, ...shapeCases };
+const cases = { ...layerCases, ...valueCases, ...shapeCases, ...recurrentCases };
 
 for (const [name, spec] of Object.entries(cases)) {
   test(`${name}: answers as onnxruntime does`, async () => {

@@ -1,5 +1,5 @@
 import { Failure } from "../base/failure.ts";
-import type { Window } from "../model/graph.ts";
+import { GATES, type Window } from "../model/graph.ts";
 import type { LowRank, QuantizedMatrix } from "../model/stages.ts";
 import { sameShape, shapeText, sizeOf } from "../tensor/tensor.ts";
 import { bytesOf } from "./arena.ts";
@@ -40,7 +40,9 @@ const checks: { readonly [Op in Step["op"]]: (step: StepOf<Op>, claim: Claim) =>
   softmax: (step, claim) => checkSame(step, step.input.type, step.output.type, claim),
   pad: checkPad,
   transpose: checkTranspose,
+  slice: checkSlice,
   concat: checkConcat,
+  recurrence: checkRecurrence,
   gather: checkGather,
   finish: checkFinish,
 };
@@ -55,6 +57,7 @@ function claimOf({ op, name }: Step): Claim {
 
 function slotsOf(step: Step): readonly Slot[] {
   if ("inputs" in step) return [...step.inputs, step.output];
+  if (step.op === "recurrence") return [step.input, step.output, ...slotsOf(step.product)];
   const inputs = step.op === "finish" ? [step.vectors, step.product] : [step.input];
   return "residual" in step && step.residual ? [...inputs, step.residual, step.output] : [...inputs, step.output];
 }
@@ -166,6 +169,29 @@ function checkTranspose({ input, output, permutation }: steps.TransposeStep, cla
   const shape = permutation.map((axis) => input.shape[axis]);
   checkShape(output, shape, claim);
   claim(input.type === output.type, `${input.type} out`, output.type);
+}
+
+function checkSlice({ input, output, axis, start }: steps.SliceStep, claim: Claim): void {
+  const length = output.shape[axis];
+  claim(isCount(start) && start + length <= input.shape[axis], `a part of ${input.shape[axis]}`, [start, length]);
+  const fits = output.shape.every((size, i) => i === axis || size === input.shape[i]) && input.type === output.type;
+  claim(
+    fits,
+    `${input.type} ${shapeText(input.shape)} but for axis ${axis}`,
+    `${output.type} ${shapeText(output.shape)}`,
+  );
+}
+
+function checkRecurrence({ cell, input, output, product }: steps.RecurrenceStep, claim: Claim): void {
+  const [steps, , length] = output.shape;
+  const columns = GATES[cell] * length;
+  claim(output.type === "u8", "u8 out", output.type);
+  checkShape(output, [steps, 1, length], claim);
+  checkShape(input, [steps, 1, columns], claim);
+  checkConv(product, claim);
+  checkShape(product.input, [1, 1, length], claim);
+  checkShape(product.output, [1, 1, columns], claim);
+  claim(product.output.type === "f32", "gates in f32", product.output.type);
 }
 
 function checkConcat({ inputs, output, axis }: steps.ConcatStep, claim: Claim): void {

@@ -12,11 +12,13 @@ import {
   type Layer,
   type Node,
   type Pool,
+  type Recurrence,
   shapeOf,
 } from "../model/graph.ts";
 import type { FloatModel } from "../model/stages.ts";
 import type { FloatTeacher } from "../model/teacher.ts";
 import { shapeText, sizeOf } from "../tensor/tensor.ts";
+import { recurred } from "./float-recurrence.ts";
 
 /** Floats of all values of one batch together: 16 MB. */
 const BATCH_FLOATS = 2 ** 22;
@@ -92,7 +94,7 @@ function layerTensors(tf: Tf, node: Layer, model: FloatModel): LayerTensors {
 /** As tfjs wants it; the graph's own order (graph.ts) is the same. */
 function weightShape(node: Layer): number[] {
   const { rows, columns } = node;
-  if (node.op === "dense") return [rows, columns];
+  if (node.op === "dense" || node.op === "recurrence") return [rows, columns];
   if (node.op === "depthwise") return [...node.kernel, columns, 1];
   return [...node.kernel, rows / (node.kernel[0] * node.kernel[1]), columns];
 }
@@ -183,6 +185,9 @@ function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTens
     case "dense":
       if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
       return computeLayer(tf, node, input, second, layer);
+    case "recurrence":
+      if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
+      return recurred(tf, node, input, layer.weights, layer.bias);
     case "add":
       return clamped(tf, tf.add(input, second), node.clamp);
     case "mul":
@@ -200,6 +205,10 @@ function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTens
       return input;
     case "transpose":
       return tf.transpose(input, [0, ...node.permutation.map((axis) => axis + 1)]);
+    case "slice": {
+      const begin = input.shape.map((_, axis) => (axis === node.axis + 1 ? node.start : 0));
+      return tf.slice(input, begin, [input.shape[0], ...node.shape]);
+    }
     case "concat":
       return tf.concat([...inputs], node.axis + 1);
     default:
@@ -207,7 +216,15 @@ function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTens
   }
 }
 
-function computeLayer(tf: Tf, node: Layer, input: Tensor, residual: Tensor | undefined, layer: LayerTensors): Tensor {
+type WindowedLayer = Exclude<Layer, Recurrence>;
+
+function computeLayer(
+  tf: Tf,
+  node: WindowedLayer,
+  input: Tensor,
+  residual: Tensor | undefined,
+  layer: LayerTensors,
+): Tensor {
   if (!residual) {
     const activation = fusedActivation(node.clamp);
     const value = weighted(tf, node, input, layer, activation ?? "linear");
@@ -228,7 +245,7 @@ function fusedActivation({ min, max }: Clamp): FusedActivation | undefined {
 /** The bias starts the sum, as in most runtimes: adding it afterwards doubles the rounding error of deep networks. */
 function weighted(
   tf: Tf,
-  node: Layer,
+  node: WindowedLayer,
   input: Tensor,
   { weights, bias }: LayerTensors,
   activation: FusedActivation,

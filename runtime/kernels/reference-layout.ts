@@ -1,6 +1,7 @@
+import { sizeOf } from "../tensor/tensor.ts";
 import { type Arena, arrayOf, startOf } from "./arena.ts";
 import { affineOf } from "./rounding.ts";
-import type { ConcatStep, GatherStep, PadStep, TransposeStep } from "./step.ts";
+import type { ConcatStep, GatherStep, PadStep, SliceStep, TransposeStep } from "./step.ts";
 import { pixelsUnder } from "./windows.ts";
 
 /** Steps that only move numbers. */
@@ -62,6 +63,22 @@ export function bindTranspose(arena: Arena, { input, output, permutation }: Tran
       for (let x = 0; x < width; x++) {
         for (let c = 0; c < channels; c++) to[at++] = from[startOf(input) + y * stepY + x * stepX + c * stepC];
       }
+    }
+  };
+}
+
+export function bindSlice(arena: Arena, { input, output, axis, start }: SliceStep): () => void {
+  const inner = sizeOf(output.shape.slice(axis + 1));
+  const runs = sizeOf(output.shape.slice(0, axis));
+  const [length, pitch] = [output.shape[axis] * inner, input.shape[axis] * inner];
+
+  return () => {
+    const from = arrayOf(arena, input);
+    const to = arrayOf(arena, output);
+    let at = startOf(output);
+    for (let run = 0; run < runs; run++) {
+      const first = startOf(input) + run * pitch + start * inner;
+      for (let i = 0; i < length; i++) to[at++] = from[first + i];
     }
   };
 }

@@ -2,8 +2,9 @@ import { Failure } from "../base/failure.ts";
 import { type Arena, bytesOf } from "./arena.ts";
 import { checkStep } from "./checks.ts";
 import type { LoadKernels } from "./kernels.ts";
+import { bindRecurrence } from "./recurrence.ts";
 import { bindConvert, bindElementwise, bindLookup, bindSoftmax } from "./reference-elementwise.ts";
-import { bindConcat, bindGather, bindPad, bindTranspose, windowsAcross } from "./reference-layout.ts";
+import { bindConcat, bindGather, bindPad, bindSlice, bindTranspose, windowsAcross } from "./reference-layout.ts";
 import { bindAveragePool, bindMaxPool } from "./reference-pool.ts";
 import { bindConv, bindDepthwise, bindFinish } from "./reference-product.ts";
 import type { Step } from "./step.ts";
@@ -61,6 +62,10 @@ export function bindReference(arena: Arena, step: Step): () => void {
       return bindPad(arena, step);
     case "transpose":
       return bindTranspose(arena, step);
+    case "slice":
+      return bindSlice(arena, step);
+    case "recurrence":
+      return bindRecurrence(arena, step, bindConv(arena, step.product));
     case "concat":
       return bindConcat(arena, step);
     case "gather":

@@ -1,4 +1,4 @@
-import type { Clamp, Window } from "../model/graph.ts";
+import type { Cell, Clamp, Window } from "../model/graph.ts";
 import type { LowRank, QuantizedMatrix } from "../model/stages.ts";
 
 /** A value in the arena. u8 values stand for `scale * (code - zeroPoint)`; f32 values for themselves. */
@@ -106,6 +106,16 @@ export interface TransposeStep {
   readonly permutation: readonly [number, number, number];
 }
 
+/** A part of axis 0, 1 or 2 of [height, width, channels], from `start` on; same scale in and out. */
+export interface SliceStep {
+  readonly op: "slice";
+  readonly name: string;
+  readonly input: Slot;
+  readonly output: Slot;
+  readonly axis: 0 | 1 | 2;
+  readonly start: number;
+}
+
 /** Along axis 0, 1 or 2 of [height, width, channels]; all slots have the same scale and zero point. */
 export interface ConcatStep {
   readonly op: "concat";
@@ -113,6 +123,20 @@ export interface ConcatStep {
   readonly inputs: readonly Slot[];
   readonly output: Slot;
   readonly axis: 0 | 1 | 2;
+}
+
+/** See Recurrence in model/graph.ts. */
+export interface RecurrenceStep {
+  readonly op: "recurrence";
+  readonly name: string;
+  readonly cell: Cell;
+  readonly reverse: boolean;
+  /** [T, 1, gates * H]. */
+  readonly input: Slot;
+  /** u8 [T, 1, H]. */
+  readonly output: Slot;
+  /** From the state, u8 [1, 1, H] in the output's scale, to what it brings to the gates, f32 [1, 1, gates * H]. */
+  readonly product: ConvStep;
 }
 
 /** The input vectors of a convolution, one row of rows() codes per output position (im2col), for an accelerator. */
@@ -153,6 +177,8 @@ export type Step =
   | SoftmaxStep
   | PadStep
   | TransposeStep
+  | SliceStep
   | ConcatStep
+  | RecurrenceStep
   | GatherStep
   | FinishStep;

@@ -7,6 +7,7 @@ import { compileKernels } from "./compilation.ts";
 import { candidates, type Family, isExact } from "./family.ts";
 import type { Kernels, LoadKernels } from "./kernels.ts";
 import { Memory } from "./memory.ts";
+import { bindRecurrence } from "./recurrence.ts";
 import { bindReference, weightOf } from "./reference.ts";
 import type { Step } from "./step.ts";
 import { packConversion, packElementwise, packLookup, packPool } from "./wasm-elementwise.ts";
@@ -63,21 +64,23 @@ function kernelsIn(module: WebAssembly.Module, family: Family, arenaBytes: numbe
   const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
   const kernels = instance.exports as Exports;
   let sharedBytes = 0;
+  const bind = (step: Step): (() => void) => {
+    checkStep(step, arenaBytes);
+    if (step.op === "recurrence") return bindRecurrence(memory, step, bind(step.product));
+    const packed = pack(memory, step, family);
+    if (!packed) {
+      sharedBytes += weightOf(step);
+      return bindReference(memory, step);
+    }
+    const kernel = kernels[packed.kernel];
+    return () => kernel(packed.descriptor);
+  };
   return {
     name: `wasm ${family}`,
     get constantBytes() {
       return memory.constantBytes + sharedBytes;
     },
-    bind: (step) => {
-      checkStep(step, arenaBytes);
-      const packed = pack(memory, step, family);
-      if (!packed) {
-        sharedBytes += weightOf(step);
-        return bindReference(memory, step);
-      }
-      const kernel = kernels[packed.kernel];
-      return () => kernel(packed.descriptor);
-    },
+    bind,
     u8: (slot) => new Uint8Array(memory.wasm.buffer, memory.address(slot), bytesOf(slot)),
     f32: (slot) => new Float32Array(memory.wasm.buffer, memory.address(slot), bytesOf(slot) / 4),
   };

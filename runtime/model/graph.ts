@@ -18,6 +18,7 @@ export type Node =
   | Conv2d
   | Depthwise
   | Dense
+  | Recurrence
   | Elementwise
   | Activation
   | Softmax
@@ -25,6 +26,7 @@ export type Node =
   | Pad
   | Reshape
   | Transpose
+  | Slice
   | Concat;
 export type OpName = Node["op"];
 
@@ -55,9 +57,12 @@ export interface Window {
  * A node with weights, rows x columns: rows are inputs of one output, columns are outputs. A conv2d or dense node may
  * have a second input, of its own shape, that is added to the product before the clamp (a residual connection).
  */
-interface Weighted extends Base {
+interface Matrix extends Base {
   readonly rows: number;
   readonly columns: number;
+}
+
+interface Weighted extends Matrix {
   readonly clamp: Clamp;
 }
 
@@ -75,6 +80,26 @@ export interface Depthwise extends Weighted, Window {
 export interface Dense extends Weighted {
   readonly op: "dense";
 }
+
+/**
+ * A recurrent layer over a sequence [1, T, gates * H], which already is what a dense layer made of the inputs and biases
+ * of all gates. The weights are those of the state: H x gates * H, with a bias for what the state brings. With
+ * v = h[t-1] W + bias and x = input[t], gate by gate in the order of the columns, s = sigmoid:
+ *
+ *   lstm  i, o, f, g:  c = s(x_f + v_f) * c[t-1] + s(x_i + v_i) * tanh(x_g + v_g);  h = s(x_o + v_o) * tanh(c)
+ *   gru   z, r, n:     h = z * h[t-1] + (1 - z) * tanh(x_n + s(x_r + v_r) * v_n),  z = s(x_z + v_z)
+ *
+ * h[-1] and c[-1] are 0. In reverse the sequence is walked from its end; values stay where they belong in time.
+ * (ONNX LSTM and GRU with linear_before_reset.)
+ */
+export interface Recurrence extends Matrix {
+  readonly op: "recurrence";
+  readonly cell: Cell;
+  readonly reverse: boolean;
+}
+
+export type Cell = "lstm" | "gru";
+export const GATES: Readonly<Record<Cell, number>> = { lstm: 4, gru: 3 };
 
 /** Two inputs of equal shape, or the second one [1, 1, 1, C] against [1, H, W, C] (squeeze and excite). */
 export interface Elementwise extends Base {
@@ -118,26 +143,43 @@ export interface Transpose extends Base {
   readonly permutation: readonly number[];
 }
 
+/** A part of one axis. */
+export interface Slice extends Base {
+  readonly op: "slice";
+  readonly axis: number;
+  readonly start: number;
+}
+
 export interface Concat extends Base {
   readonly op: "concat";
   readonly axis: number;
 }
 
 /** Nodes with weights: the ones that are quantized and corrected. */
-export type Layer = Conv2d | Depthwise | Dense;
+export type Layer = Conv2d | Depthwise | Dense | Recurrence;
 
 export function isLayer(node: Node): node is Layer {
-  return node.op === "conv2d" || node.op === "depthwise" || node.op === "dense";
+  return isMatmul(node) || node.op === "depthwise" || node.op === "recurrence";
 }
 
-/** Layers that are a matrix product, so that surrogates and accelerators apply. */
+/** Layers that are one matrix product of all their inputs, so that accelerators and residuals apply. */
 export function isMatmul(node: Node): node is Conv2d | Dense {
   return node.op === "conv2d" || node.op === "dense";
 }
 
+/** Layers that mix their inputs, so that their error has a low-rank part. */
+export function isMixing(node: Node): node is Conv2d | Dense | Recurrence {
+  return isMatmul(node) || node.op === "recurrence";
+}
+
+/** The value that a layer multiplies: a recurrent one its own output, one step before. */
+export function factorOf(layer: Layer): string {
+  return layer.op === "recurrence" ? layer.name : layer.inputs[0];
+}
+
 /** How often the weights are used per inference: output positions. */
 export function positions(layer: Layer): number {
-  return sizeOf(layer.shape) / layer.columns;
+  return layer.op === "recurrence" ? layer.shape[1] : sizeOf(layer.shape) / layer.columns;
 }
 
 /** Multiply-accumulates of one inference. */

@@ -1,5 +1,5 @@
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
-import type { Layer, Window } from "./graph.ts";
+import { type Layer, positions, type Window } from "./graph.ts";
 
 type Numbers = Float32Array | Uint8Array;
 
@@ -15,14 +15,17 @@ export interface Patches {
 
 const POINT: Window = { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0] };
 
-/** @param input shape of the layer's input, NHWC with a batch of 1; a dense layer reads its last axis */
+/**
+ * A recurrent layer reads its own output of one step before, so its vectors are that sequence moved by one.
+ * @param input shape of what the layer multiplies, NHWC with a batch of 1; a dense layer reads its last axis
+ */
 export function patchesOf(layer: Layer, input: Shape, samples: number): Patches {
   const channels = input[input.length - 1];
-  const dense = layer.op === "dense";
-  const [height, width] = dense ? [sizeOf(input) / channels, 1] : [input[1], input[2]];
-  const outputWidth = dense ? 1 : layer.shape[2];
-  const perSample = sizeOf(layer.shape) / layer.columns;
-  const { kernel, stride, dilation, pads } = dense ? POINT : layer;
+  const flat = layer.op === "dense" || layer.op === "recurrence";
+  const [height, width] = flat ? [sizeOf(input) / channels, 1] : [input[1], input[2]];
+  const outputWidth = flat ? 1 : layer.shape[2];
+  const perSample = positions(layer);
+  const { kernel, stride, dilation, pads } = windowOf(layer);
   return {
     length: kernel[0] * kernel[1] * channels,
     count: perSample * samples,
@@ -42,6 +45,13 @@ export function patchesOf(layer: Layer, input: Shape, samples: number): Patches 
       }
     },
   };
+}
+
+function windowOf(layer: Layer): Window {
+  if (layer.op === "conv2d" || layer.op === "depthwise") return layer;
+  if (layer.op === "dense") return POINT;
+  const before = layer.reverse ? -1 : 1;
+  return { ...POINT, pads: [before, 0, -before, 0] };
 }
 
 /** Vectors that a layer's statistics are taken from; more cost time and change little. */

@@ -1,11 +1,13 @@
-import type { ConvStep, DepthwiseStep, Slot, Step } from "../kernels/step.ts";
+import type { ConvStep, DepthwiseStep, RecurrenceStep, Slot, Step } from "../kernels/step.ts";
 import {
   type Conv2d,
   type Dense,
   type Depthwise,
   isMatmul,
+  NO_CLAMP,
   type Node,
   type Pool,
+  type Recurrence,
   type Window,
 } from "../model/graph.ts";
 import type { Affine, PolarizedLayer, QuantizedMatrix } from "../model/stages.ts";
@@ -61,6 +63,10 @@ export function stepOf(node: Node, around: Surroundings): Step | undefined {
       return { op: "pad", name, input, output, pads: node.pads, code: codeOf(node.value, output) };
     case "transpose":
       return { op: "transpose", name, input, output, permutation: spatialPermutation(node) };
+    case "slice":
+      return { op: "slice", name, input, output, axis: spatialAxis(node), start: node.start };
+    case "recurrence":
+      return recurrenceStep(node, input, output, around);
     case "concat":
       return { op: "concat", name, inputs, output, axis: spatialAxis(node) };
     case "reshape":
@@ -90,6 +96,24 @@ export function convStep(
     residual: residual && dense ? asColumn(residual, node.columns) : residual,
     clamp: node.clamp,
   };
+}
+
+function recurrenceStep(node: Recurrence, input: Slot, output: Slot, around: Surroundings): RecurrenceStep {
+  const { name, rows, columns, cell, reverse } = node;
+  const { matrix, digital } = around.layer(name);
+  const product: ConvStep = {
+    ...POINT,
+    op: "conv2d",
+    name,
+    input: { ...output, offset: around.buffer(vectorsOf(name), [1, 1, rows]).offset, shape: [1, 1, rows] },
+    output: around.buffer(productOf(name), [1, 1, columns]),
+    weights: withGain(matrix, digital.gain),
+    bias: digital.bias,
+    surrogate: digital.surrogate,
+    residual: undefined,
+    clamp: NO_CLAMP,
+  };
+  return { op: "recurrence", name, cell, reverse, input, output, product };
 }
 
 export function depthwiseStep(node: Depthwise, input: Slot, output: Slot, layer: PolarizedLayer): DepthwiseStep {

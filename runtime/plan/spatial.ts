@@ -1,6 +1,6 @@
 import { Failure } from "../base/failure.ts";
 import type { Slot } from "../kernels/step.ts";
-import type { Concat, Transpose, Window } from "../model/graph.ts";
+import type { Concat, Slice, Transpose, Window } from "../model/graph.ts";
 import type { Shape } from "../tensor/tensor.ts";
 
 /** The kernels see every value as [height, width, channels], whatever its rank in the graph. */
@@ -16,10 +16,10 @@ export function spatialShape(shape: Shape, value: string): readonly [number, num
   return spatial;
 }
 
-export function spatialAxis({ name, shape, axis }: Concat): Axis {
+export function spatialAxis({ name, shape, axis, op }: Concat | Slice): Axis {
   const spatial = axesOf(shape.length, name)[axis - 1];
   if (spatial === undefined) {
-    throw new Failure("plan/unsupported", `${name}: concatenation along axis ${axis}, but a batch is always 1`);
+    throw new Failure("plan/unsupported", `${name}: ${op} along axis ${axis}, but a batch is always 1`);
   }
   return spatial;
 }

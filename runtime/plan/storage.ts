@@ -7,7 +7,7 @@ import { isPoint } from "./spatial.ts";
 export const INPUT = "(input)";
 export const OUTPUT = "(output)";
 
-/** The buffers that a layer on a MatmulUnit needs beside its input and output. */
+/** The buffers that a layer on a MatmulUnit, or a recurrent one, needs beside its input and output. */
 export const vectorsOf = (layer: string): string => `${layer} (vectors)`;
 export const productOf = (layer: string): string => `${layer} (product)`;
 
@@ -20,6 +20,8 @@ export interface Storage {
   readonly accelerated: ReadonlySet<string>;
 }
 
+/** Kernels that take f32 as well. */
+const takesFloat: ReadonlySet<Node["op"]> = new Set(["reshape", "softmax", "recurrence"]);
 /** Kernels that can leave their result in f32. */
 const yieldsFloat: ReadonlySet<Node["op"]> = new Set(["conv2d", "depthwise", "dense", "softmax"]);
 
@@ -29,12 +31,10 @@ export function storageOf(graph: Graph, accelerated: ReadonlySet<string>): Stora
     const node = nodes.get(value);
     return node?.op === "reshape" ? bufferOf(node.inputs[0]) : value;
   };
-  const feedsOnlySoftmax = (buffer: string): boolean =>
-    graph.nodes.every(
-      ({ op, inputs }) => op === "reshape" || op === "softmax" || !inputs.some((input) => bufferOf(input) === buffer),
-    );
+  const mayBeFloat = (buffer: string): boolean =>
+    graph.nodes.every(({ op, inputs }) => takesFloat.has(op) || !inputs.some((input) => bufferOf(input) === buffer));
   const floats = new Set(
-    graph.nodes.filter(({ name, op }) => yieldsFloat.has(op) && feedsOnlySoftmax(name)).map(({ name }) => name),
+    graph.nodes.filter(({ name, op }) => yieldsFloat.has(op) && mayBeFloat(name)).map(({ name }) => name),
   );
   const output = bufferOf(graph.output);
   return {
@@ -61,7 +61,7 @@ export function lifetimesOf(graph: Graph, storage: Storage): Lifetime[] {
   graph.nodes.forEach((node, i) => {
     for (const input of node.inputs) touchValue(input, i + 1);
     touchValue(node.name, i + 1);
-    for (const [buffer, bytes] of unitBuffers(node, storage)) touch(buffer, bytes, i + 1);
+    for (const [buffer, bytes] of ownBuffers(node, storage)) touch(buffer, bytes, i + 1);
   });
   const end = graph.nodes.length + 1;
   touchValue(graph.output, end);
@@ -69,7 +69,13 @@ export function lifetimesOf(graph: Graph, storage: Storage): Lifetime[] {
   return [...lives].map(([name, life]) => ({ name, ...life }));
 }
 
-function unitBuffers(node: Node, { accelerated }: Storage): [buffer: string, bytes: number][] {
+function ownBuffers(node: Node, { accelerated }: Storage): [buffer: string, bytes: number][] {
+  if (node.op === "recurrence") {
+    return [
+      [vectorsOf(node.name), node.rows],
+      [productOf(node.name), 4 * node.columns],
+    ];
+  }
   if (!isMatmul(node) || !accelerated.has(node.name)) return [];
   const vectors = (sizeOf(node.shape) / node.columns) * node.rows;
   const gathered = node.op === "conv2d" && !isPoint(node);

@@ -1,9 +1,9 @@
 import { entry } from "../base/entry.ts";
-import { type Graph, type Layer, shapeOf } from "../model/graph.ts";
+import { factorOf, type Graph, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import type { FloatWeights } from "../model/stages.ts";
 import { product } from "../tensor/products.ts";
-import type { Replay } from "./replay.ts";
+import { codesOf, type Replay } from "./replay.ts";
 import type { Observations } from "./surrogate.ts";
 
 /** The float model's weights and its values on the calibration samples. */
@@ -59,16 +59,19 @@ function bothInputs(
   floatInputs: Float32Array;
   length: number;
 } {
-  const [input] = layer.inputs;
+  const input = factorOf(layer);
+  const float = entry(observed, input);
   const patches = patchesOf(layer, shapeOf(graph, input), replay.samples);
   const looked = someRows(patches.count);
   const { scale, zeroPoint } = replay.range(input);
-  const codes = rowsOf(patches, looked, replay.codes(input), zeroPoint);
+  // What a recurrent layer will answer is not known before it is corrected: it is shown the float model's answers.
+  const before = layer.op === "recurrence" ? codesOf(float, replay.range(input)) : replay.codes(input);
+  const codes = rowsOf(patches, looked, before, zeroPoint);
   return {
     looked,
     length: patches.length,
     inputs: codes.map((code) => scale * (code - zeroPoint)),
-    floatInputs: rowsOf(patches, looked, entry(observed, input), 0),
+    floatInputs: rowsOf(patches, looked, float, 0),
   };
 }
 

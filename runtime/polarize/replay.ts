@@ -49,7 +49,7 @@ export class Replay {
     const slots = new Map([...node.inputs.map((value, i) => [value, inputs[i]] as const), [node.name, output]]);
     const step = stepOf(node, {
       slot: (value) => entry(slots, value),
-      buffer: () => output,
+      buffer: (_, shape) => memory.place({ offset: 0, shape, type: "f32", scale: 1, zeroPoint: 0 }),
       layer: (name) => {
         if (!layer) throw new Error(`layer ${name} was not corrected yet`);
         return layer;
@@ -144,6 +144,6 @@ function put(kernels: Kernels, slot: Slot, values: Uint8Array | Float32Array, sa
   else kernels.u8(slot).set(part);
 }
 
-function codesOf(values: Float32Array, { scale, zeroPoint }: Affine): Uint8Array {
+export function codesOf(values: Float32Array, { scale, zeroPoint }: Affine): Uint8Array {
   return Uint8Array.from(values, (value) => Math.max(0, Math.min(255, Math.round(value / scale) + zeroPoint)));
 }

@@ -1,6 +1,6 @@
 import { entry } from "../base/entry.ts";
 import { openTeacher } from "../kernels/float.ts";
-import { isLayer, isMatmul, type Layer } from "../model/graph.ts";
+import { isLayer, isMixing, type Layer } from "../model/graph.ts";
 import type { FloatModel, FloatWeights, FormatName } from "../model/stages.ts";
 import { correctionBytes } from "../plan/weight-bytes.ts";
 import { dequantizeMatrix, storedBytes } from "../quantize/format.ts";
@@ -61,7 +61,7 @@ export async function sensitivities(
   for (const layer of layers) {
     calibration.onLayer?.(layer.name, groups.length, layers.length);
     const options: LayerOption[] = [];
-    const candidates = isMatmul(layer)
+    const candidates = isMixing(layer)
       ? matmulCandidates(layer, calibration, policy, ranks)
       : depthwiseCandidates(layer, calibration, policy);
     for (const candidate of candidates) {
@@ -120,7 +120,7 @@ function* depthwiseCandidates(
 
 /** Formats with block lengths: the policy's, and one scale per column where that is another. */
 export function waysToRound(layer: Layer, { blockLength }: QuantizationPolicy): [FormatName, number][] {
-  const names = isMatmul(layer) ? FORMATS : DEPTHWISE_FORMATS;
+  const names = isMixing(layer) ? FORMATS : DEPTHWISE_FORMATS;
   return names.flatMap((format) => {
     const lengths = formats[format].blocked && layer.rows > blockLength ? [blockLength, WHOLE] : [blockLength];
     return lengths.map((length): [FormatName, number] => [format, length]);

@@ -1,5 +1,5 @@
 import { entry } from "../base/entry.ts";
-import { type Graph, isLayer, type Layer, shapeOf } from "../model/graph.ts";
+import { factorOf, type Graph, isLayer, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import type {
   CriterionName,
@@ -136,7 +136,7 @@ function someInputs(
   layer: Layer,
   observed: ReadonlyMap<string, Float32Array>,
 ): { inputs: Float32Array; count: number; length: number } {
-  const [input] = layer.inputs;
+  const input = factorOf(layer);
   const values = entry(observed, input);
   const shape = shapeOf(graph, input);
   const patches = patchesOf(layer, shape, values.length / sizeOf(shape));

@@ -2,7 +2,7 @@ import type { Graph, OpName } from "../model/graph.ts";
 import type { Affine } from "../model/stages.ts";
 
 /** Operators that move codes without computing: their output must have the scale of their inputs. */
-const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "max-pool"]);
+const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "slice", "max-pool"]);
 
 /** Enough values to judge a range by; more only cost time. */
 const SAMPLE = 20_000;

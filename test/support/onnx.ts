@@ -10,8 +10,14 @@ export interface OnnxTensor {
   readonly type?: number;
 }
 
-/** A number is an INT, `real` a FLOAT, an array INTS, text a STRING, a tensor a TENSOR. */
-export type OnnxAttribute = number | { readonly real: number } | readonly number[] | string | OnnxTensor;
+/** A number is an INT, `real` a FLOAT, an array INTS, text a STRING, `texts` STRINGS, a tensor a TENSOR. */
+export type OnnxAttribute =
+  | number
+  | { readonly real: number }
+  | readonly number[]
+  | string
+  | { readonly texts: readonly string[] }
+  | OnnxTensor;
 
 export interface OnnxNodeSpec {
   readonly op: string;
@@ -86,6 +92,9 @@ function writeAttribute(to: PbfWriter, name: string, value: OnnxAttribute): void
   } else if ("real" in value) {
     to.writeFloatField(2, value.real);
     to.writeVarintField(20, 1);
+  } else if ("texts" in value) {
+    for (const text of value.texts) to.writeStringField(9, text);
+    to.writeVarintField(20, 8);
   } else if ("shape" in value) {
     to.writeMessage(5, (tensor: OnnxTensor, inner) => writeTensor(tensor, inner, ""), value);
     to.writeVarintField(20, 4);

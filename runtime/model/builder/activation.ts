@@ -1,6 +1,6 @@
 import { Failure } from "../../base/failure.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
-import { type ActivationName, type Clamp, isLayer } from "../graph.ts";
+import { type ActivationName, type Clamp, isMatmul } from "../graph.ts";
 import type { Builder } from "./builder.ts";
 import { factorsOf, type View } from "./view.ts";
 
@@ -10,7 +10,10 @@ export function addClamp(builder: Builder, label: string, view: View, clamp: Cla
     throw new Failure("import/unsupported-attribute", `a clip from ${clamp.min} to ${clamp.max}`);
   }
   const producer = builder.producer(view);
-  if (producer && (isLayer(producer) || producer.op === "add" || producer.op === "mul")) {
+  if (
+    producer &&
+    (isMatmul(producer) || producer.op === "depthwise" || producer.op === "add" || producer.op === "mul")
+  ) {
     builder.replace({ ...producer, clamp: within(producer.clamp, clamp) });
     return view;
   }

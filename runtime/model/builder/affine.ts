@@ -22,7 +22,13 @@ export function addAffine(
   const order = dims.length > 0 ? fileOrder(from, dims) : new Int32Array(inner);
   const [scales, offsets] = [scale, offset].map((values) => new Float32Array(inner).map((_, i) => values[order[i]]));
   const producer = builder.producer(from);
-  if (producer && isLayer(producer) && producer.columns === inner && producer.clamp === NO_CLAMP) {
+  if (
+    producer &&
+    isLayer(producer) &&
+    producer.op !== "recurrence" &&
+    producer.columns === inner &&
+    producer.clamp === NO_CLAMP
+  ) {
     foldAffine(builder, producer, scales, offsets);
     return from;
   }

@@ -36,7 +36,8 @@ export function assemble<N extends SourceNode>(
     within(node, () => {
       const operator = operatorOf(node);
       const operands = node.inputs.map((tensor) => (tensor === undefined ? undefined : values.get(tensor)));
-      values.set(node.outputs[0], operator(new Call(builder, node, operands)));
+      const results = [operator(new Call(builder, node, operands))].flat();
+      for (const [i, result] of results.entries()) if (node.outputs[i]) values.set(node.outputs[i], result);
     });
   }
   const result = values.get(output);
@@ -44,7 +45,10 @@ export function assemble<N extends SourceNode>(
     throw new Failure("import/malformed", `the output ${output} doesn't depend on the input ${input.name}`);
   }
   const groups = layoutOf(source, result.axes.length).map((axis) => [axis]);
-  return builder.finish(name, builder.arrange(result, groups).value);
+  const { value, shape } = builder.arrange(result, groups);
+  // A sequence may come with its time first; every value of the graph has its batch first.
+  const batched = shape[0] === 1 ? value : builder.reshaped(value, [1, ...shape.filter((length) => length > 1)]).value;
+  return builder.finish(name, batched);
 }
 
 /** The tensors known so far. */

@@ -13,8 +13,8 @@ export interface SourceNode {
   readonly outputs: readonly string[];
 }
 
-/** One row of an operator table: adds what the node does and returns its first output. */
-export type Operator<N extends SourceNode> = (call: Call<N>) => Operand;
+/** One row of an operator table: adds what the node does and returns its output, or as many of its outputs as there are. */
+export type Operator<N extends SourceNode> = (call: Call<N>) => Operand | readonly Operand[];
 
 /** A node on its way into the graph. */
 export class Call<N extends SourceNode> {

@@ -3,7 +3,7 @@ import type { Constant } from "../builder/constant.ts";
 import type { Message } from "./message.ts";
 
 /** Field numbers of AttributeProto. */
-const ATTRIBUTE = { name: 1, float: 2, integer: 3, text: 4, tensor: 5, floats: 7, integers: 8 } as const;
+const ATTRIBUTE = { name: 1, float: 2, integer: 3, text: 4, tensor: 5, floats: 7, integers: 8, texts: 9 } as const;
 
 /** Say nothing about inference. */
 const idle = new Set([
@@ -44,6 +44,10 @@ export class Attributes {
 
   floats(name: string): Float32Array | undefined {
     return this.#get(name)?.floats(ATTRIBUTE.floats);
+  }
+
+  texts(name: string): string[] | undefined {
+    return this.#get(name)?.texts(ATTRIBUTE.texts);
   }
 
   text(name: string, otherwise: string): string {

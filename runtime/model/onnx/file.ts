@@ -87,7 +87,7 @@ function opsetOf(model: Message): number {
 
 function nodeOf(node: Message, opset: number): OnnxNode {
   const outputs = node.texts(NODE.outputs);
-  const [output] = outputs;
+  const output = outputs.find((name) => name !== "");
   if (!output) throw new Failure("import/malformed", `node ${node.text(NODE.name)} has no output`);
   const domain = node.text(NODE.domain);
   const operator = node.text(NODE.operator);

@@ -12,6 +12,7 @@ import type { View } from "../builder/view.ts";
 import type { ActivationName } from "../graph.ts";
 import type { OnnxNode } from "./file.ts";
 import { imageLayout, poolSpec, spatialPads, windowOf } from "./image.ts";
+import { recurrent } from "./recurrent.ts";
 import { flattened, reshaped, squeezed, transposed, unsqueezed } from "./shape.ts";
 
 type OnnxCall = Call<OnnxNode>;
@@ -35,11 +36,13 @@ export const operators: Readonly<Record<string, Operator<OnnxNode>>> = {
   Dropout: (call) => call.view(0),
   Flatten: flattened,
   Gemm: gemm,
+  GRU: (call) => recurrent(call, "gru"),
   GlobalAveragePool: (call) => addMean(call.build, call.name, call.view(0), spatialAxes(call)),
   HardSigmoid: (call) =>
     activation(call, "hard-sigmoid", [attributes(call).float("alpha", 0.2), attributes(call).float("beta", 0.5)]),
   HardSwish: (call) => activation(call, "hard-swish"),
   Identity: (call) => call.operand(0),
+  LSTM: (call) => recurrent(call, "lstm"),
   LeakyRelu: (call) => activation(call, "leaky-relu", [attributes(call).float("alpha", 0.01)]),
   MatMul: (call) => product(call, { bias: undefined, alpha: 1, beta: 1, transposed: false }),
   Max: (call) => extreme(call, "min"),
