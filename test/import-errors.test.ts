@@ -71,6 +71,9 @@ const onnx: readonly Row<OnnxSpec>[] = [
   ["weights for other inputs", { ...lstm, inputs: { x: [1, 1, 6] } }, "import/malformed", "[96, 64, 16, 16]", "[80, 64, 16, 16]"],
   ["a gru that resets before its product", { ...lstm, nodes: [last("GRU", "x w r")], tensors: { w: weights([1, 12, 5]), r: weights([1, 12, 4]) } }, "import/unsupported-attribute", "linear_before_reset = 0", "reset_after"],
   ["the state of a cell", { ...lstm, nodes: [{ ...last("LSTM", "x w r"), outputs: ["", "", "y"] }] }, "import/malformed", "nothing yields y"],
+  ["every second element", { nodes: [last("Slice", "x f t a s")], inputs: vector, tensors: { f: integers(0), t: integers(9), a: integers(1), s: integers(2) } }, "import/unsupported-attribute", "a slice with a step"],
+  ["an empty slice", { nodes: [last("Slice", "x f t a")], inputs: vector, tensors: { f: integers(3), t: integers(3), a: integers(1) } }, "import/unsupported-shape", "nothing is left of axis 1"],
+  ["two elements gathered", { nodes: [last("Gather", "x i", { axis: 1 })], inputs: vector, tensors: { i: integers(1, 2) } }, "import/unsupported-shape", "only one element"],
   ["a NaN attribute", { nodes: [last("LeakyRelu", "x", { alpha: real(Number.NaN) })], inputs: vector }, "import/malformed", "alpha"],
 ];
 

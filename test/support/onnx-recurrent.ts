@@ -37,4 +37,7 @@ export const recurrentCases: OnnxCases = {
   gru: { nodes: [turned, last("GRU", "t w r b", torch)], inputs: sequence, tensors: gru, ops: "dense recurrence" },
   "gru, reverse": { nodes: [turned, last("GRU", "t w r b", { ...torch, direction: "reverse" })], inputs: sequence, tensors: gru, ops: "dense recurrence" },
   "gru, both directions": { nodes: [turned, step("l", "GRU", "t w r b - h", { ...torch, ...both }), step("q", "Transpose", "l", { perm: [0, 2, 1, 3] }), last("Reshape", "q k")], inputs: sequence, tensors: { ...grus, h: zeros([2, 1, 4]), k: integers(6, 1, -1) }, ops: "dense recurrence dense recurrence concat" },
+  "lstm, the last output as PyTorch takes it": { nodes: [turned, step("l", "LSTM", "t w r b", size), step("s", "Squeeze", "l k"), step("q", "Transpose", "s", { perm: [1, 0, 2] }), last("Gather", "q i", { axis: 1 })], inputs: sequence, tensors: { ...lstm, k: integers(1), i: { shape: [], values: [-1] } }, ops: "dense recurrence slice reshape" },
+  "a slice of two axes": { nodes: [last("Slice", "x f t a")], inputs: sequence, tensors: { f: integers(1, -4), t: integers(3, -1), a: integers(1, 2) }, ops: "slice slice" },
+  "a slice before opset 10": { opset: 9, nodes: [last("Slice", "x", { starts: [0, 2], ends: [1, 1000] })], inputs: sequence, ops: "slice" },
 };

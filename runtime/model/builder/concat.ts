@@ -24,7 +24,7 @@ export function addConcat(builder: Builder, label: string, views: readonly View[
 }
 
 /** One physical axis per group, a batch of 1 in front. */
-function axisGroups(builder: Builder, views: readonly View[], axis: number): (readonly number[])[] {
+export function axisGroups(builder: Builder, views: readonly View[], axis: number): (readonly number[])[] {
   const size = (view: View): number => sizeOf(builder.shape(view.value));
   const largest = views.reduce((best, view) => (size(view) > size(best) ? view : best));
   const shape = shapeOfView(largest);
@@ -34,5 +34,5 @@ function axisGroups(builder: Builder, views: readonly View[], axis: number): (re
   if (order.length <= 4 && isBatch) return order.map((dim) => [dim]);
   const long = order.filter((dim) => dim === axis || shape[dim] > 1);
   if (long.length <= 3) return [[], ...long.map((dim) => [dim])];
-  throw new Failure("import/unsupported-shape", `a concat of ${long.length} axes; up to 3 and a batch are supported`);
+  throw new Failure("import/unsupported-shape", `a cut across ${long.length} axes; up to 3 and a batch are supported`);
 }

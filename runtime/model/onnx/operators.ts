@@ -13,7 +13,7 @@ import type { ActivationName } from "../graph.ts";
 import type { OnnxNode } from "./file.ts";
 import { imageLayout, poolSpec, spatialPads, windowOf } from "./image.ts";
 import { recurrent } from "./recurrent.ts";
-import { flattened, reshaped, squeezed, transposed, unsqueezed } from "./shape.ts";
+import { flattened, gathered, reshaped, sliced, squeezed, transposed, unsqueezed } from "./shape.ts";
 
 type OnnxCall = Call<OnnxNode>;
 
@@ -36,6 +36,7 @@ export const operators: Readonly<Record<string, Operator<OnnxNode>>> = {
   Dropout: (call) => call.view(0),
   Flatten: flattened,
   Gemm: gemm,
+  Gather: gathered,
   GRU: (call) => recurrent(call, "gru"),
   GlobalAveragePool: (call) => addMean(call.build, call.name, call.view(0), spatialAxes(call)),
   HardSigmoid: (call) =>
@@ -54,6 +55,7 @@ export const operators: Readonly<Record<string, Operator<OnnxNode>>> = {
   Relu: (call) => addClamp(call.build, call.name, call.view(0), { min: 0, max: Number.POSITIVE_INFINITY }),
   Reshape: reshaped,
   Sigmoid: (call) => activation(call, "sigmoid"),
+  Slice: sliced,
   Softmax: softmax,
   Squeeze: squeezed,
   Sub: arithmetic("sub"),

@@ -2,6 +2,7 @@ import { Failure } from "../../base/failure.ts";
 import { type Shape, shapeText, sizeOf } from "../../tensor/tensor.ts";
 import type { Call } from "../builder/call.ts";
 import { integersOf } from "../builder/constant.ts";
+import { addSlice } from "../builder/slice.ts";
 import { shapeOfView, transposeView, type View } from "../builder/view.ts";
 import type { OnnxNode } from "./file.ts";
 
@@ -73,6 +74,37 @@ export function unsqueezedShape(call: OnnxCall, shape: Shape): Shape {
   const added = named.map((axis) => call.axis(axis, rank));
   const rest = shape.values();
   return Array.from({ length: rank }, (_, axis) => (added.includes(axis) ? 1 : (rest.next().value ?? 1)));
+}
+
+/** A part of one axis; Operator set 10 moved where from the attributes to the inputs. */
+export function sliced(call: OnnxCall): View {
+  const shape = call.shape(0);
+  const at = (input: number, name: string): number[] | undefined => {
+    const named = call.optional(input);
+    return named ? integersOf(named) : call.node.attributes.integers(name);
+  };
+  const [starts = [], ends = []] = [at(1, "starts"), at(2, "ends")];
+  const axes = at(3, "axes") ?? starts.map((_, axis) => axis);
+  if ((at(4, "steps") ?? []).some((step) => step !== 1)) {
+    throw new Failure("import/unsupported-attribute", "a slice with a step; supported: 1");
+  }
+  return axes.reduce((view, named, i) => {
+    const axis = call.axis(named, shape.length);
+    const inside = (end: number): number => Math.max(0, Math.min(shape[axis], end < 0 ? end + shape[axis] : end));
+    const [start, length] = [inside(starts[i]), inside(ends[i]) - inside(starts[i])];
+    if (!(length > 0)) throw new Failure("import/unsupported-shape", `nothing is left of axis ${axis}`);
+    return length === shape[axis] ? view : addSlice(call.build, call.name, view, axis, start, length);
+  }, call.view(0));
+}
+
+/** One element of an axis, as `sequence[:, -1]` becomes. */
+export function gathered(call: OnnxCall): View {
+  const shape = call.shape(0);
+  const axis = call.axis(call.node.attributes.integer("axis", 0), shape.length);
+  const [index, ...others] = integersOf(call.constant(1));
+  if (others.length > 0) throw new Failure("import/unsupported-shape", "only one element can be gathered");
+  const part = addSlice(call.build, call.name, call.view(0), axis, call.axis(index, shape[axis]), 1);
+  return call.constant(1).shape.length > 0 ? part : { ...part, axes: part.axes.toSpliced(axis, 1) };
 }
 
 /** Operator set 13 moved the axes from the attributes to the inputs. */
