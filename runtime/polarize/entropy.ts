@@ -13,13 +13,10 @@ import { type LayerOption, waysToRound } from "./sensitivity.ts";
  * richest format on offer. No sample is looked at, and nothing is said of ranks: every layer gets the calibration's.
  */
 export function entropies({ float, rank }: Calibration, policy: QuantizationPolicy): LayerOption[][] {
-  const layers = float.graph.nodes.filter(isLayer);
-  return layers.map((layer) => {
+  return float.graph.nodes.filter(isLayer).map((layer) => {
     const weights = entry(float.weights, layer.name);
     const own = isMixing(layer) ? Math.min(rank, layer.rows, layer.columns) : 0;
-    const kept = layer === layers[0] ? policy.firstLayer : layer === layers.at(-1) ? policy.lastLayer : undefined;
-    const ways = waysToRound(layer, policy).filter(([format]) => kept === undefined || format === kept);
-    const priced = ways.map(([format, blockLength]) => {
+    const priced = waysToRound(layer, policy).map(([format, blockLength]) => {
       const matrix = roundLayer(format, layer, weights, blockLength, undefined, 0);
       const stored = storedBytes(formats[format], matrix);
       const bytes = stored + correctionBytes(layer, own);
