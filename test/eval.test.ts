@@ -69,6 +69,14 @@ test("a budget gives layers their own formats, and the report shows them", async
   assert.match(evalText(report), /mix corrected/);
 });
 
+test("gates save products of bits, and report which answers that costs", async () => {
+  const { gates, corrected } = await evaluated({ ...many, gate: 6, gateBudget: 0.05 });
+  if (!gates) throw new Error("nothing was gated");
+  assert.is(gates.safe.score.agreement, corrected.agreement);
+  assert.ok(gates.safe.savedPct > 0 && gates.budget.savedPct > gates.safe.savedPct);
+  assert.match(evalText(await evaluated({ gate: 6 })), /gates, 6 bits first/);
+});
+
 test("devices differ, and the score is their mean", async () => {
   const { analog } = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
   if (!analog) throw new Error("nothing analog was measured");

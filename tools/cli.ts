@@ -101,6 +101,12 @@ program
   .option("--age <duration>", "how long after programming the accelerator is measured: 0s, 12h, 30d, 1y", "0s")
   .option("--seed <number>", "which specimen of the accelerator", wholeNumber, 1)
   .option("--devices <count>", "so many specimens, averaged", positive, 1)
+  .option("--gate <bits>", "Precision Gating: so many of the 8 bits of a code are multiplied first", positive)
+  .option(
+    "--gate-budget <nats>",
+    "by how much gates may raise the divergence on the calibration samples (0.005)",
+    Number,
+  )
   .option("--json", "print the report as JSON")
   .addHelpText("after", evalHelp())
   .action(async (model: string, options) => {
@@ -244,6 +250,8 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   quantized: {accuracy, agreement, divergence, outputError}, corrected: {..}, draws: [corrected of each draw],
   compared: [{name, score, seconds}],
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers} | null,
+  gates: {highBits, safe: {score, layers: [{layer, sparsity, vectorSparsity}], savedPct, savedByVectorsPct},
+    budget: {.., share}} | null,
   layers: [{layer, format, rank, bits}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }
 agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler

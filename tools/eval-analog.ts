@@ -84,14 +84,22 @@ async function answersOf(
   const onFault = (_: string, error: Error): never => {
     throw error;
   };
-  const runner: Runner = await openPlan(model, { unit, onFault });
-  const count = samples.shape[0];
-  const size = samples.data.length / count;
+  return answersThrough(await openPlan(model, { unit, onFault }), samples.data, samples.shape[0], report);
+}
+
+/** All samples through a plan with a unit, one after the other. */
+export async function answersThrough(
+  runner: Runner,
+  inputs: Float32Array,
+  count: number,
+  report: Report,
+): Promise<Float32Array> {
+  const size = inputs.length / count;
   const answers = new Float32Array(count * runner.outputLength);
   for (let i = 0; i < count; i++) {
     report({ stage: "measure", done: i, of: count });
     const answer = answers.subarray(i * runner.outputLength, (i + 1) * runner.outputLength);
-    await runner.run(samples.data.subarray(i * size, (i + 1) * size), answer);
+    await runner.run(inputs.subarray(i * size, (i + 1) * size), answer);
   }
   return answers;
 }

@@ -1,8 +1,8 @@
 import { type EvalOptions, evaluate } from "./eval.ts";
-import type { EvalReport } from "./eval-report.ts";
+import type { EvalReport, GatedScore, GateReport } from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 import { progressBar } from "./progress.ts";
-import { bytes, percent, table, thousands } from "./table.ts";
+import { bytes, type Column, percent, table, thousands } from "./table.ts";
 
 export async function evalCommand(model: string, options: EvalOptions & { json?: boolean }): Promise<void> {
   const bar = progressBar();
@@ -52,6 +52,7 @@ export function evalText(report: EvalReport): string {
     ),
     "",
     ...(mixed(report) ? [mixTable(report), ""] : []),
+    ...(report.gates ? [gateTable(report.gates), ""] : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
     `activations  ${bytes(report.arenaBytes)}`,
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
@@ -69,6 +70,25 @@ function worst(scores: readonly Score[]): Score {
 /** Whether layers were given formats of their own. */
 function mixed({ budget }: EvalReport): boolean {
   return budget !== null;
+}
+
+function gateTable({ highBits, safe, budget }: GateReport): string {
+  const rows = safe.layers.map(({ layer, sparsity, vectorSparsity }, i) => [
+    layer,
+    percent(sparsity),
+    percent(vectorSparsity),
+    percent(budget.layers[i].sparsity),
+    percent(budget.layers[i].vectorSparsity),
+  ]);
+  const right = (title: string): Column => ({ title, align: "right" });
+  const saved = ({ savedPct, savedByVectorsPct, score }: GatedScore): string =>
+    `saves ${savedPct.toFixed(1)} % of the products of single bits (${savedByVectorsPct.toFixed(1)} % by whole vectors), ` +
+    `agreement ${percent(score.agreement)}`;
+  return [
+    table([{ title: `gates, ${highBits} bits first` }, ...["safe", "vectors", "budget", "vectors"].map(right)], rows),
+    `safe         ${saved(safe)}`,
+    `budget       ${saved(budget)}`,
+  ].join("\n");
 }
 
 function mixTable({ layers }: EvalReport): string {

@@ -20,6 +20,8 @@ export interface EvalReport {
   /** Low-rank corrections of others at the same format, rank and samples (baselines.ts), if asked for. */
   readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
   readonly analog: AnalogReport | null;
+  /** Precision Gating (eval-gate.ts), if asked for. */
+  readonly gates: GateReport | null;
   /** Of the first draw, as all that follows. */
   readonly layers: readonly LayerReport[];
   readonly bitsPerWeight: number;
@@ -36,6 +38,23 @@ export interface AnalogReport {
   /** `corrected` of each device. */
   readonly devices: readonly Score[];
   readonly layers: number;
+}
+
+export interface GateReport {
+  readonly highBits: number;
+  /** Thresholds that change no answer. */
+  readonly safe: GatedScore;
+  /** Quantiles, as high as the budget allows; `share` is that of the outputs that they hold back. */
+  readonly budget: GatedScore & { readonly share: number };
+}
+
+export interface GatedScore {
+  readonly score: Score;
+  /** Shares of outputs, and of vectors without any output, that needed no low bits. */
+  readonly layers: readonly { readonly layer: string; readonly sparsity: number; readonly vectorSparsity: number }[];
+  /** Products of single bits that need not be computed, of all in the gated layers: output by output, by vectors. */
+  readonly savedPct: number;
+  readonly savedByVectorsPct: number;
 }
 
 export interface LayerReport {

@@ -21,11 +21,12 @@ import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
 import { layersOf, precisionOf } from "./eval-cost.ts";
+import { evaluateGates, type GateOptions } from "./eval-gate.ts";
 import type { EvalReport } from "./eval-report.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
 import { meanScore, type Score, score } from "./measure.ts";
 
-export interface EvalOptions extends AnalogOptions {
+export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly inputs: string;
   readonly labels?: string;
   readonly profile: string;
@@ -68,6 +69,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
   for (let draw = 0; draw < options.draws; draw++) trials.push(await attempt(subject, draw, rivals, report));
   const [first] = trials;
   const analog = await evaluateAnalog(options, first.repaired, first.basis, first.measure, report);
+  const gates = await evaluateGates(options, first.repaired, first.basis, first.measure, report);
   const runner = await openPlan(first.repaired, { profile: subject.profile });
   return {
     model: subject.name,
@@ -86,6 +88,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
       seconds: first.compared[i].seconds,
     })),
     analog,
+    gates,
     layers: layersOf(first.repaired),
     ...precisionOf(first.repaired),
     weightBytes: runner.plan.weightBytes,
