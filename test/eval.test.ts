@@ -77,6 +77,20 @@ test("gates save products of bits, and report which answers that costs", async (
   assert.match(evalText(await evaluated({ gate: 6 })), /gates, 6 bits first/);
 });
 
+test("a chart shows what bits buy, and what time takes", async () => {
+  const bits = (await evaluated({ ...many, chart: "bits.svg" })).curve;
+  assert.equal(
+    bits?.series.map(({ name }) => name),
+    ["float", "quantized and corrected", "quantized"],
+  );
+  const [, corrected, quantized] = (bits?.series ?? []).map(({ points }) => points.map(([, share]) => share));
+  assert.ok(corrected[0] > quantized[0], "two bits");
+  const time = (await evaluated({ chart: "time.svg", accelerator: "sram-bitplane-64x64" })).curve;
+  assert.is(time?.labels?.length, time?.series[0].points.length);
+  const [, recalibrated, stale] = (time?.series ?? []).map(({ points }) => points[points.length - 1][1]);
+  assert.ok(recalibrated > stale, `${recalibrated} against ${stale} after ten years`);
+});
+
 test("devices differ, and the score is their mean", async () => {
   const { analog } = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
   if (!analog) throw new Error("nothing analog was measured");

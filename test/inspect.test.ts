@@ -1,5 +1,13 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { loadProfile } from "../device-profiles/profiles.ts";
+import { prepare } from "../runtime/polarize/prepare.ts";
+import { encodeModel } from "../runtime/quantize/file.ts";
+import { bearingSamples } from "../tools/bearing/samples.ts";
 import { graphSvg } from "../tools/graph-svg.ts";
 import { inspect, inspectText } from "../tools/inspect.ts";
 import { lanesOf, laneText } from "../tools/lanes.ts";
@@ -60,6 +68,30 @@ test("the picture has a row and a dot per layer, an edge per input, and no marku
   assert.is(count("<path"), report.layers.flatMap(({ inputs }) => inputs).length);
   assert.ok(!svg.includes("<b>") && svg.includes("&lt;b&gt;"));
   for (const { name } of report.layers) assert.ok(svg.includes(`>${name}<`), name);
+});
+
+const folder = mkdtempSync(join(tmpdir(), "polaredge-inspect-"));
+test.after(() => rmSync(folder, { recursive: true }));
+
+test("a prepared model shows how each layer is kept and what that leaves wrong", async () => {
+  const file = join(folder, "bearing.polar");
+  const { inputs } = bearingSamples(16, 3);
+  const job = { model: await readFile("tools/bearing/bearing-1.0.0.onnx"), name: "bearing", samples: inputs };
+  const profile = await loadProfile("raspberry-pi-4");
+  const quantization = { ...profile.quantization, weights: "int3" } as const;
+  const model = await prepare({ ...job, profile: { ...profile, quantization } }, undefined, () => {});
+  await writeFile(file, encodeModel(model));
+  const { precision, layers } = await inspect(file);
+  assert.equal(
+    precision?.layers.map(({ layer }) => layer),
+    layers.filter(({ params }) => params > 0).map(({ name }) => name),
+  );
+  for (const { format, bits, error } of precision?.layers ?? []) {
+    assert.ok(error !== null && error > 0 && error < 0.4, `${error}`);
+    assert.ok(format === "int8" ? bits >= 8 : bits < 5);
+  }
+  assert.ok(precision?.layers.some(({ rank }) => rank > 0));
+  assert.match(inspectText(await inspect(file)), /layer +format +bits +rank +error/);
 });
 
 test.run();

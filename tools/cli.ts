@@ -107,6 +107,7 @@ program
     "by how much gates may raise the divergence on the calibration samples (0.005)",
     Number,
   )
+  .option("--chart <file.svg>", "draw accuracy over bits or, with an accelerator, over the time since programming")
   .option("--json", "print the report as JSON")
   .addHelpText("after", evalHelp())
   .action(async (model: string, options) => {
@@ -117,11 +118,14 @@ program
 program
   .command("inspect <model>")
   .description(
-    "Draw a model's graph: operator, shape, parameters, MACs; and its memory: who lives where, when, and the peak.",
+    "Draw a model's graph: operator, shape, parameters, MACs, if prepared (.polar) bits, rank, error; and its memory.",
   )
   .option("--json", "print the report as JSON")
   .option("--svg <file>", "also draw the graph into this file")
-  .addHelpText("after", "\nExample:\n  polaredge inspect model.onnx --svg model.svg")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  polaredge inspect model.onnx --svg model.svg\n  polaredge inspect prepared.polar --json",
+  )
   .action(async (model: string, { json, svg }: { json?: boolean; svg?: string }) => {
     const { inspect, inspectText } = await import("./inspect.ts");
     const report = await inspect(model);
@@ -252,7 +256,8 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers} | null,
   gates: {highBits, safe: {score, layers: [{layer, sparsity, vectorSparsity}], savedPct, savedByVectorsPct},
     budget: {.., share}} | null,
-  layers: [{layer, format, rank, bits}], bitsPerWeight, weightBytes, arenaBytes,
+  curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
+  layers: [{layer, format, rank, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }
 agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler
 divergence of the classes in nats, null where outputs are no probabilities. outputError: relative RMS of all outputs.

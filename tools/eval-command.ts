@@ -1,4 +1,8 @@
+import { writeFile } from "node:fs/promises";
+import { lineChart } from "./chart.ts";
 import { type EvalOptions, evaluate } from "./eval.ts";
+import { precisionTable } from "./eval-cost.ts";
+import { chartOf } from "./eval-curve.ts";
 import type { EvalReport, GatedScore, GateReport } from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 import { progressBar } from "./progress.ts";
@@ -9,6 +13,7 @@ export async function evalCommand(model: string, options: EvalOptions & { json?:
   try {
     const report = await evaluate(model, options, ({ stage, done, of }) => bar.show(stage, done, of));
     bar.end();
+    if (report.curve && options.chart) await writeFile(options.chart, lineChart(chartOf(report.curve)));
     console.log(options.json ? JSON.stringify(report, undefined, 2) : evalText(report));
   } finally {
     bar.end();
@@ -51,7 +56,8 @@ export function evalText(report: EvalReport): string {
       ]),
     ),
     "",
-    ...(mixed(report) ? [mixTable(report), ""] : []),
+    precisionTable(report.layers),
+    "",
     ...(report.gates ? [gateTable(report.gates), ""] : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
     `activations  ${bytes(report.arenaBytes)}`,
@@ -89,11 +95,4 @@ function gateTable({ highBits, safe, budget }: GateReport): string {
     `safe         ${saved(safe)}`,
     `budget       ${saved(budget)}`,
   ].join("\n");
-}
-
-function mixTable({ layers }: EvalReport): string {
-  return table(
-    [{ title: "layer" }, { title: "format" }, { title: "bits", align: "right" }, { title: "rank", align: "right" }],
-    layers.map(({ layer, format, bits, rank }) => [layer, format, bits.toFixed(2), String(rank)]),
-  );
 }

@@ -2,14 +2,16 @@ import { isLayer, macs, positions } from "../runtime/model/graph.ts";
 import type { PolarizedModel } from "../runtime/model/stages.ts";
 import { storedBytes } from "../runtime/quantize/format.ts";
 import { formats } from "../runtime/quantize/formats.ts";
-import type { LayerReport } from "./eval-report.ts";
+import type { LayerPrecision } from "./eval-report.ts";
+import { percent, table } from "./table.ts";
 
-export function layersOf({ layers }: PolarizedModel): LayerReport[] {
-  return [...layers].map(([layer, { format, matrix, digital }]) => ({
+export function layersOf({ layers }: PolarizedModel): LayerPrecision[] {
+  return [...layers].map(([layer, { format, matrix, digital, error }]) => ({
     layer,
     format,
     rank: digital.surrogate?.rank ?? 0,
     bits: (8 * storedBytes(formats[format], matrix)) / matrix.codes.length,
+    error: error ?? null,
   }));
 }
 
@@ -38,4 +40,24 @@ export function precisionOf({ graph, layers }: PolarizedModel): {
       extraMacsPct: (100 * total.extraMacs) / total.macs,
     },
   };
+}
+
+/** How each layer is kept, and what that leaves wrong in its answers. */
+export function precisionTable(layers: readonly LayerPrecision[]): string {
+  return table(
+    [
+      { title: "layer" },
+      { title: "format" },
+      { title: "bits", align: "right" },
+      { title: "rank", align: "right" },
+      { title: "error", align: "right" },
+    ],
+    layers.map(({ layer, format, bits, rank, error }) => [
+      layer,
+      format,
+      bits.toFixed(2),
+      String(rank),
+      percent(error),
+    ]),
+  );
 }

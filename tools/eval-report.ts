@@ -1,5 +1,6 @@
 import type { FormatName } from "../runtime/model/stages.ts";
 import type { Budget } from "../runtime/quantize/quantize.ts";
+import type { Curve } from "./eval-curve.ts";
 import type { Score } from "./measure.ts";
 
 /** What `polaredge eval --json` prints; the text of its --help documents it. Fields are added, never renamed. */
@@ -22,8 +23,10 @@ export interface EvalReport {
   readonly analog: AnalogReport | null;
   /** Precision Gating (eval-gate.ts), if asked for. */
   readonly gates: GateReport | null;
+  /** What --chart draws. */
+  readonly curve: Curve | null;
   /** Of the first draw, as all that follows. */
-  readonly layers: readonly LayerReport[];
+  readonly layers: readonly LayerPrecision[];
   readonly bitsPerWeight: number;
   readonly weightBytes: number;
   readonly arenaBytes: number;
@@ -57,10 +60,12 @@ export interface GatedScore {
   readonly savedByVectorsPct: number;
 }
 
-export interface LayerReport {
+export interface LayerPrecision {
   readonly layer: string;
   readonly format: FormatName;
   readonly rank: number;
   /** Of a weight, scales included. */
   readonly bits: number;
+  /** Of its answers on the calibration samples, corrected, relative to the float model's; null if it was not kept. */
+  readonly error: number | null;
 }

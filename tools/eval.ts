@@ -21,6 +21,7 @@ import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
 import { layersOf, precisionOf } from "./eval-cost.ts";
+import { evaluateCurve } from "./eval-curve.ts";
 import { evaluateGates, type GateOptions } from "./eval-gate.ts";
 import type { EvalReport } from "./eval-report.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
@@ -39,6 +40,8 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly samples?: number;
   /** How many times calibration samples are drawn; the scores are averaged. */
   readonly draws: number;
+  /** File for a curve as SVG. */
+  readonly chart?: string;
   /** Also what others' low-rank corrections reach. */
   readonly compare?: boolean;
 }
@@ -46,6 +49,7 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
 /** Answers of the float model on the samples that are measured, and what they are compared by. */
 export interface Measure {
   readonly samples: Tensor;
+  readonly truth: Float32Array;
   score(answers: Float32Array): Score;
 }
 
@@ -69,6 +73,8 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
   for (let draw = 0; draw < options.draws; draw++) trials.push(await attempt(subject, draw, rivals, report));
   const [first] = trials;
   const analog = await evaluateAnalog(options, first.repaired, first.basis, first.measure, report);
+  const subjectOfCurve = { model: first.repaired, policy: subject.profile.quantization, ...first };
+  const curve = options.chart === undefined ? null : await evaluateCurve(options, subjectOfCurve, report);
   const gates = await evaluateGates(options, first.repaired, first.basis, first.measure, report);
   const runner = await openPlan(first.repaired, { profile: subject.profile });
   return {
@@ -89,6 +95,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     })),
     analog,
     gates,
+    curve,
     layers: layersOf(first.repaired),
     ...precisionOf(first.repaired),
     weightBytes: runner.plan.weightBytes,
@@ -146,6 +153,7 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const measured = pick(samples, rest);
   const measure: Measure = {
     samples: measured,
+    truth: expected,
     score: (answers) => score(answers, expected, rest.length, kept),
   };
   const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest", 0);

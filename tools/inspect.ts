@@ -2,11 +2,16 @@ import { basename } from "node:path";
 import { entry } from "../runtime/base/entry.ts";
 import { type Graph, isLayer, macs, type Node } from "../runtime/model/graph.ts";
 import { importModel } from "../runtime/model/import.ts";
+import type { PolarizedModel } from "../runtime/model/stages.ts";
 import { planMemory } from "../runtime/plan/memory.ts";
 import { peakOf } from "../runtime/plan/peak.ts";
 import type { Placement } from "../runtime/plan/plan.ts";
 import { lifetimesOf, storageOf } from "../runtime/plan/storage.ts";
+import { weightBytesOf } from "../runtime/plan/weight-bytes.ts";
+import { decodeModel, isPrepared } from "../runtime/quantize/file.ts";
 import { shapeText, sizeOf } from "../runtime/tensor/tensor.ts";
+import { layersOf, precisionOf, precisionTable } from "./eval-cost.ts";
+import type { LayerPrecision } from "./eval-report.ts";
 import { readBytes } from "./inputs.ts";
 import { lanesOf, laneText } from "./lanes.ts";
 import { bytes, table, thousands } from "./table.ts";
@@ -23,6 +28,15 @@ export interface ModelReport {
   /** Activations of one inference in 8 bits, planned by lifetimes. */
   readonly arenaBytes: number;
   readonly memory: MemoryReport;
+  /** How a prepared model keeps its weights; null for a float model. */
+  readonly precision: PrecisionReport | null;
+}
+
+export interface PrecisionReport extends ReturnType<typeof precisionOf> {
+  readonly layers: readonly LayerPrecision[];
+  readonly weightBytes: number;
+  /** The chip that its accelerator corrections are for. */
+  readonly accelerator: string | null;
 }
 
 /** Where every value lives, and when: time 0 is the input's arrival, node i of `layers` runs at i + 1, then the output. */
@@ -44,7 +58,9 @@ export interface LayerReport {
 }
 
 export async function inspect(path: string): Promise<ModelReport> {
-  const { graph } = importModel(await readBytes(path), basename(path));
+  const file = await readBytes(path);
+  const prepared = isPrepared(file) ? decodeModel(file) : undefined;
+  const { graph } = prepared ?? importModel(file, basename(path));
   const layers = graph.nodes.map(layerReport);
   const total = (of: "params" | "macs"): number => layers.reduce((sum, layer) => sum + layer[of], 0);
   return {
@@ -56,6 +72,16 @@ export async function inspect(path: string): Promise<ModelReport> {
     params: total("params"),
     macs: total("macs"),
     ...placed(graph),
+    precision: prepared ? precisionReport(prepared) : null,
+  };
+}
+
+function precisionReport(model: PolarizedModel): PrecisionReport {
+  return {
+    ...precisionOf(model),
+    layers: layersOf(model),
+    weightBytes: weightBytesOf(model),
+    accelerator: model.accelerator?.uid ?? null,
   };
 }
 
@@ -86,8 +112,17 @@ export function inspectText(report: ModelReport): string {
     "",
     `${thousands(report.params)} parameters, ${thousands(report.macs)} MACs, activations in 8 bits ${bytes(report.arenaBytes)}`,
     "",
+    ...(report.precision ? [precisionText(report.precision), ""] : []),
     memoryText(report),
   ].join("\n");
+}
+
+function precisionText({ layers, bitsPerWeight, weightBytes, surrogate, accelerator }: PrecisionReport): string {
+  const chip = accelerator === null ? "" : `, corrected for the accelerator ${accelerator}`;
+  return (
+    `${precisionTable(layers)}\n\nweights ${bytes(weightBytes)}, ${bitsPerWeight.toFixed(2)} bits each, scales included; ` +
+    `surrogates +${surrogate.extraParamsPct.toFixed(1)} % parameters${chip}`
+  );
 }
 
 /** A line per buffer: where it is, and a mark for each time at which it is alive. */

@@ -78,6 +78,8 @@ export interface PolarizedLayer {
   readonly format: FormatName;
   readonly matrix: QuantizedMatrix;
   readonly digital: Correction;
+  /** What is left with it: |answer - float answer| / |float answer| on the calibration samples, root mean square. */
+  readonly error?: number | undefined;
   /** Only for layers that an accelerator held when the model was calibrated on it. */
   readonly accelerator: Correction | undefined;
 }

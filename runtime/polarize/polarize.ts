@@ -5,9 +5,10 @@ import type { Correction, FloatModel, PolarizedLayer, PolarizedModel, QuantizedM
 import type { MatmulUnit } from "../plan/unit.ts";
 import { dequantizeMatrix } from "../quantize/format.ts";
 import type { Mix } from "../quantize/quantize.ts";
+import { product } from "../tensor/products.ts";
 import { observeDepthwise, observeMatmul, vectorsOf } from "./observe.ts";
 import { Replay } from "./replay.ts";
-import { correctChannels, correctKnown, correctUnknown } from "./surrogate.ts";
+import { correctChannels, correctKnown, correctUnknown, errorLeft } from "./surrogate.ts";
 
 /**
  * Neural Precision Polarization on the device (after arXiv 2411.05845): the main path stays at very low precision,
@@ -39,8 +40,8 @@ export function polarize(model: QuantizedModel, calibration: Calibration): Polar
     if (isLayer(node)) {
       calibration.onLayer?.(node.name, layers.size, count);
       const { format, matrix } = entry(model.layers, node.name);
-      const digital = correctDigital(node, dequantizeMatrix(matrix), calibration, replay);
-      layers.set(node.name, { format, matrix, digital, accelerator: undefined });
+      const repaired = correctDigital(node, dequantizeMatrix(matrix), calibration, replay);
+      layers.set(node.name, { format, matrix, ...repaired, accelerator: undefined });
     }
     replay.advance(node, layers.get(node.name));
   }
@@ -109,21 +110,24 @@ export async function uncorrectedAccelerator(
   return { ...model, layers, accelerator: { uid: unit.uid } };
 }
 
-function correctDigital(layer: Layer, quantized: Float32Array, calibration: Calibration, replay: Replay): Correction {
+function correctDigital(
+  layer: Layer,
+  quantized: Float32Array,
+  calibration: Calibration,
+  replay: Replay,
+): Pick<PolarizedLayer, "digital" | "error"> {
   const float = entry(calibration.float.weights, layer.name);
   const truth = { graph: calibration.float.graph, observed: calibration.observed };
   if (layer.op === "depthwise") {
     const sight = observeDepthwise(layer, float, quantized, truth, replay);
-    return correctChannels(sight, sight.answers, float.bias);
+    const digital = correctChannels(sight, sight.answers, float.bias);
+    return { digital, error: errorLeft(sight, sight.answers, digital) };
   }
   const sight = observeMatmul(layer, float, truth, replay);
-  return correctKnown(
-    sight,
-    float.weights,
-    quantized,
-    float.bias,
-    calibration.mix?.get(layer.name)?.rank ?? calibration.rank,
-  );
+  const rank = calibration.mix?.get(layer.name)?.rank ?? calibration.rank;
+  const digital = correctKnown(sight, float.weights, quantized, float.bias, rank);
+  const answers = product(sight.inputs, quantized, sight.count, sight.rows, sight.columns);
+  return { digital, error: errorLeft(sight, answers, digital) };
 }
 
 function correctAnalog(

@@ -104,6 +104,22 @@ export function correctChannels(seen: Observations, answers: Float32Array, bias:
   return { gain, bias: plus(bias, columnMeans(left, count, columns)), surrogate: undefined };
 }
 
+/**
+ * What a correction leaves: |corrected - target| / |target|, root mean square over all outputs.
+ * @param answers of the main path without bias, count x columns
+ */
+export function errorLeft(seen: Observations, answers: ArrayLike<number>, correction: Correction): number {
+  const { gain, bias, surrogate } = correction;
+  const path = surrogate && throughSurrogate(seen, surrogate);
+  let [error, power] = [0, 0];
+  for (const [i, target] of seen.targets.entries()) {
+    const j = i % seen.columns;
+    error += (gain[j] * answers[i] + bias[j] + (path ? path[i] : 0) - target) ** 2;
+    power += target ** 2;
+  }
+  return power === 0 ? 0 : Math.sqrt(error / power);
+}
+
 /** Regression of the targets on the answers, column by column: cov / var, shrunk towards the gain of all columns together. */
 function columnGains(answers: Float32Array, targets: Float32Array, count: number, columns: number): Float32Array {
   const y = centeredCopy(answers, count, columns);

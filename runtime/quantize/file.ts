@@ -41,6 +41,7 @@ interface StoredLayer {
   readonly codes: Section;
   readonly scales: Section;
   readonly digital: StoredCorrection;
+  readonly error?: number;
   readonly accelerator?: StoredCorrection;
 }
 
@@ -73,6 +74,11 @@ export function encodeModel(model: PolarizedModel): Uint8Array {
   return file;
 }
 
+/** By its first bytes. */
+export function isPrepared(file: Uint8Array): boolean {
+  return file.length >= PREFIX + DIGEST && new DataView(file.buffer, file.byteOffset).getUint32(0, true) === MAGIC;
+}
+
 /** @throws Failure model/malformed, model/version */
 export function decodeModel(file: Uint8Array): PolarizedModel {
   const { header, payload } = open(file);
@@ -92,7 +98,7 @@ export function decodeModel(file: Uint8Array): PolarizedModel {
 function open(file: Uint8Array): { header: Header; payload: Uint8Array } {
   if (file.length < PREFIX + DIGEST) throw malformed(`${file.length} bytes are too few`);
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.getUint32(0, true) !== MAGIC) throw malformed("it does not begin with POLR");
+  if (!isPrepared(file)) throw malformed("it does not begin with POLR");
   const version = view.getUint32(4, true);
   if (version !== VERSION) {
     throw new Failure(
@@ -117,7 +123,7 @@ function malformed(why: string, cause?: unknown): Failure {
   return new Failure("model/malformed", `not a prepared model (.polar): ${why}`, {}, cause);
 }
 
-function storeLayer({ format, matrix, digital, accelerator }: PolarizedLayer, to: Sections): StoredLayer {
+function storeLayer({ format, matrix, digital, error, accelerator }: PolarizedLayer, to: Sections): StoredLayer {
   const { rows, columns, blockLength } = matrix;
   return {
     format,
@@ -127,6 +133,7 @@ function storeLayer({ format, matrix, digital, accelerator }: PolarizedLayer, to
     codes: to.add(packCodes(formats[format], matrix.codes)),
     scales: to.add(matrix.scales),
     digital: storeCorrection(digital, to),
+    ...(error !== undefined && { error }),
     ...(accelerator && { accelerator: storeCorrection(accelerator, to) }),
   };
 }
@@ -149,6 +156,7 @@ function restoreLayer(stored: StoredLayer, payload: Uint8Array): PolarizedLayer 
     format,
     matrix: { rows, columns, blockLength, codes: unpackCodes(formats[format], packed, size), scales },
     digital: restoreCorrection(stored.digital, rows, columns, payload),
+    error: stored.error,
     accelerator: stored.accelerator && restoreCorrection(stored.accelerator, rows, columns, payload),
   };
 }
