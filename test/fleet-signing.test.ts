@@ -1,11 +1,17 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isFailure } from "../runtime/base/failure.ts";
+import { decodeSamples, isStatistics } from "../runtime/polarize/statistics.ts";
+import { disk } from "../runtime/store/disk.ts";
+import { encodeNpy } from "../runtime/tensor/npy.ts";
 import { parseEnvelope } from "../runtime/trust/envelope.ts";
+import { releaseFile } from "../tools/bearing/releases.ts";
+import { bearingSamples } from "../tools/bearing/samples.ts";
 import { keys, release, revoke, sign, verify } from "../tools/fleet/commands.ts";
+import { Repository } from "../tools/fleet/repository.ts";
 import { rejection } from "./support/until.ts";
 
 const test = suite("fleet signing");
@@ -45,6 +51,23 @@ test("an operator's day: keys, a release, an assignment, a look at all of it, a 
   );
   await revoke("kws", "1.4.0", { folder });
   assert.equal(JSON.parse(await verify({ ...published, json: true })).releases, []);
+});
+
+test("statistics are published instead of the samples that they are of", async () => {
+  const inputs = join(work, "x.npy");
+  await writeFile(inputs, encodeNpy(bearingSamples(16, 3).inputs));
+  const options = {
+    ...fixed,
+    calibration: inputs,
+    probes: inputs,
+    statistics: true,
+    name: "bearing",
+    version: "1.0.0",
+  };
+  const { target } = await release(releaseFile("1.0.0").pathname, options);
+  const { calibration } = await (await Repository.open(disk, folder)).manifest(target);
+  const blob = await readFile(join(published.repository, "blobs", calibration.sha256));
+  assert.ok(isStatistics(decodeSamples(blob, "calibration")));
 });
 
 test("what is wrong is said, and nothing is written", async () => {

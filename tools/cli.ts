@@ -95,6 +95,7 @@ program
   )
   .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
   .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
+  .option("--synthetic", "calibrate with inputs made from the statistics of the calibration samples")
   .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
   .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank")
   .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")

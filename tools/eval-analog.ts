@@ -6,9 +6,8 @@ import type { MatmulUnit } from "../runtime/plan/unit.ts";
 import { unitLayersOf } from "../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
 import type { Report } from "../runtime/polarize/prepare.ts";
-import type { Measure } from "./eval.ts";
 import type { AnalogReport } from "./eval-report.ts";
-import { meanScore, type Score } from "./measure.ts";
+import { type Measure, meanScore, type Score } from "./measure.ts";
 
 export interface AnalogOptions {
   /** Name or file of an accelerator profile; without one nothing analog is measured. */

@@ -7,15 +7,17 @@ import { type Calibration, polarizeAccelerator, uncorrected } from "../runtime/p
 import { lowered, type Report } from "../runtime/polarize/prepare.ts";
 import { type QuantizationPolicy, quantizeModel } from "../runtime/quantize/quantize.ts";
 import type { Chart, Series } from "./chart.ts";
-import type { Measure } from "./eval.ts";
 import { type AnalogOptions, answersThrough } from "./eval-analog.ts";
 import { precisionOf } from "./eval-cost.ts";
-import type { Score } from "./measure.ts";
+import { firstOf, type Measure, type Score } from "./measure.ts";
 
 /** One format for each number of bits, the best of its kind on the networks we have measured. */
 const FORMATS: readonly FormatName[] = ["int2", "nf3", "nf4", "int8"];
 /** As analog hardware is reported (the protocol of AHWA-LoRA): from programming to ten years later. */
 const AGES: readonly string[] = ["0s", "1h", "1d", "30d", "1y", "10y"];
+
+/** Samples that are measured at each age, twice: an emulated chip takes its time. */
+const MOST_OVER_TIME = 128;
 
 /** What a curve is drawn from: accuracy where there are labels, agreement with the float model otherwise. */
 export type Curve = Pick<Chart, "title" | "series"> & {
@@ -43,7 +45,7 @@ export async function evaluateCurve(options: AnalogOptions, subject: Subject, re
     return { title: `${graph.name}: what bits buy`, x: "bits per weight, scales included", y, labels: null, series };
   }
   const address = `emulator:${accelerator}?seed=${seed}`;
-  const series = await overTime(address, subject, shareOf(float), report);
+  const series = await overTime(address, subject, report);
   return { title: `${graph.name} on ${accelerator}`, x: "time since programming", y, labels: AGES, series };
 }
 
@@ -72,8 +74,9 @@ async function overBits({ basis, policy, measure }: Subject, float: number, repo
 }
 
 /** Each age on a chip of its own, since one that was recalibrated has other converter ranges. */
-async function overTime(address: string, subject: Subject, float: number, report: Report): Promise<Series[]> {
-  const { model, basis, measure } = subject;
+async function overTime(address: string, subject: Subject, report: Report): Promise<Series[]> {
+  const { model, basis } = subject;
+  const measure = firstOf(subject.measure, MOST_OVER_TIME);
   const points: { stale: number; recalibrated: number }[] = [];
   for (const age of AGES) {
     const device = await openAccelerator(address);
@@ -90,7 +93,7 @@ async function overTime(address: string, subject: Subject, float: number, report
     }
   }
   return [
-    { name: "float", points: points.map((_, i) => [i, float]) },
+    { name: "float", points: points.map((_, i) => [i, shareOf(measure.score(measure.truth))]) },
     { name: "recalibrated then", points: points.map(({ recalibrated }, i) => [i, recalibrated]) },
     { name: "as calibrated when fresh", points: points.map(({ stale }, i) => [i, stale]) },
   ];

@@ -6,10 +6,9 @@ import { type Gate, type GatedLayer, quantileGate, type SeenProducts, safeGate }
 import { forUnit, GatedUnit, gatedLayers } from "../runtime/polarize/gated-unit.ts";
 import type { Calibration } from "../runtime/polarize/polarize.ts";
 import type { Report } from "../runtime/polarize/prepare.ts";
-import type { Measure } from "./eval.ts";
 import { answersThrough } from "./eval-analog.ts";
 import type { GateReport } from "./eval-report.ts";
-import { score } from "./measure.ts";
+import { type Measure, score } from "./measure.ts";
 
 export interface GateOptions {
   /** Bits of each code that are multiplied first; without it nothing is gated. */

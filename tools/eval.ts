@@ -16,6 +16,7 @@ import { openPlan } from "../runtime/plan/open.ts";
 import type { Runner } from "../runtime/plan/run.ts";
 import { type Calibration, uncorrected } from "../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
+import { statisticsOf } from "../runtime/polarize/synthesis.ts";
 import { quantizeModel } from "../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
@@ -25,7 +26,7 @@ import { evaluateCurve } from "./eval-curve.ts";
 import { evaluateGates, type GateOptions } from "./eval-gate.ts";
 import type { EvalReport } from "./eval-report.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
-import { meanScore, type Score, score } from "./measure.ts";
+import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
 
 export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly inputs: string;
@@ -40,17 +41,12 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly samples?: number;
   /** How many times calibration samples are drawn; the scores are averaged. */
   readonly draws: number;
+  /** Calibrate with inputs that have the statistics of the samples instead of the samples. */
+  readonly synthetic?: boolean;
   /** File for a curve as SVG. */
   readonly chart?: string;
   /** Also what others' low-rank corrections reach. */
   readonly compare?: boolean;
-}
-
-/** Answers of the float model on the samples that are measured, and what they are compared by. */
-export interface Measure {
-  readonly samples: Tensor;
-  readonly truth: Float32Array;
-  score(answers: Float32Array): Score;
 }
 
 /** What is evaluated, read and checked. */
@@ -63,6 +59,7 @@ interface Subject {
   /** Answers of the float model on all samples. */
   readonly truth: Float32Array;
   readonly labels: Int32Array | undefined;
+  readonly synthetic: boolean;
 }
 
 /** The samples of each draw calibrate, the others are measured: float, quantized, corrected and, if asked for, analog. */
@@ -123,7 +120,7 @@ async function read(path: string, options: EvalOptions): Promise<Subject> {
   const teacher = await openTeacher(float);
   const truth = (await teacher.run(samples.data, count)).output;
   teacher.close();
-  return { model, name, float, profile, samples, truth, labels };
+  return { model, name, float, profile, samples, truth, labels, synthetic: options.synthetic === true };
 }
 
 /** One draw of calibration samples and what came of it. */
@@ -140,9 +137,10 @@ interface Trial {
 }
 
 async function attempt(subject: Subject, draw: number, rivals: readonly Baseline[], report: Report): Promise<Trial> {
-  const { model, name, float, profile, samples, truth, labels } = subject;
+  const { model, name, float, profile, samples, truth, labels, synthetic } = subject;
   const { chosen, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
-  const job: PrepareJob = { model, name, samples: pick(samples, chosen), profile };
+  const real = pick(samples, chosen);
+  const job: PrepareJob = { model, name, samples: synthetic ? await statisticsOf(float, real) : real, profile };
   const started = performance.now();
   const basis = await calibrationOf(float, job, report);
   const repaired = await lowered(basis, profile.quantization, report);
@@ -151,11 +149,7 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const expected = pick({ shape: [samples.shape[0], truth.length / samples.shape[0]], data: truth }, rest).data;
   const kept = labels && Int32Array.from(rest, (i) => labels[i]);
   const measured = pick(samples, rest);
-  const measure: Measure = {
-    samples: measured,
-    truth: expected,
-    score: (answers) => score(answers, expected, rest.length, kept),
-  };
+  const measure = measureOf(measured, expected, kept);
   const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest", 0);
   const quantized = measure.score(answersOf(await openPlan(uncorrected(nearest)), measured));
   const compared = [];

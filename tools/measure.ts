@@ -1,4 +1,4 @@
-import { argmax } from "../runtime/tensor/tensor.ts";
+import { argmax, type Tensor } from "../runtime/tensor/tensor.ts";
 
 /** How good answers are. Shares are 0 .. 1. */
 export interface Score {
@@ -33,6 +33,31 @@ export function score(
     divergence: divergenceOf(answers, truth, count),
     outputError: relativeError(answers, truth),
   };
+}
+
+/** Samples that are measured, the float model's answers to them, and what answers to them are worth. */
+export interface Measure {
+  readonly samples: Tensor;
+  /** Samples x outputs. */
+  readonly truth: Float32Array;
+  readonly labels: Int32Array | undefined;
+  score(answers: Float32Array): Score;
+}
+
+export function measureOf(samples: Tensor, truth: Float32Array, labels: Int32Array | undefined): Measure {
+  return { samples, truth, labels, score: (answers) => score(answers, truth, samples.shape[0], labels) };
+}
+
+/** Of its first samples. */
+export function firstOf({ samples, truth, labels }: Measure, most: number): Measure {
+  const [all, ...sample] = samples.shape;
+  const count = Math.min(all, most);
+  const data = samples.data.subarray(0, (samples.data.length / all) * count);
+  return measureOf(
+    { shape: [count, ...sample], data },
+    truth.subarray(0, (truth.length / all) * count),
+    labels?.subarray(0, count),
+  );
 }
 
 export function meanScore(scores: readonly Score[]): Score {

@@ -1,6 +1,7 @@
 import { Failure, isFailure } from "../base/failure.ts";
 import type { Progress } from "../fleet/topics.ts";
 import { askProbes, type ProbeReading, type Probes } from "../health/probes.ts";
+import { decodeSamples } from "../polarize/statistics.ts";
 import type { BlobRef } from "../store/blobs.ts";
 import { canonical, sha256 } from "../store/digest.ts";
 import type { Recipe } from "../store/store.ts";
@@ -113,7 +114,7 @@ async function prepareFor(unit: Unit, { parts, goal, signal, report }: Work, res
   const recipe = recipeOf(parts, goal, unit);
   const found = unit === "digital" ? await store.findDerived(recipe) : undefined;
   if (found !== undefined) return found;
-  const shipped = await tensor(parts, release.calibration, "calibration");
+  const shipped = decodeSamples(await store.blobs.read(release.calibration.sha256), "calibration");
   const { samples: limit } = profile.calibration;
   const samples = goal.action === "recalibrate" ? reservoir.mix(shipped, limit) : shipped;
   const probes = await tensor(parts, release.probes, "probes");

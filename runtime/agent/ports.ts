@@ -4,6 +4,7 @@ import type { Log } from "../base/log.ts";
 import type { Fleet, FleetListener, Info, Progress } from "../fleet/topics.ts";
 import type { Host } from "../health/host.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
+import type { Samples } from "../polarize/statistics.ts";
 import type { Port } from "../serve/servable.ts";
 import type { Part } from "../store/blobs.ts";
 import type { Store } from "../store/store.ts";
@@ -28,8 +29,8 @@ export interface Preparation {
   /** The float model as downloaded. */
   readonly model: Uint8Array;
   readonly name: string;
-  /** count x input shape. */
-  readonly samples: Tensor;
+  /** count x input shape, or what is known of such samples. */
+  readonly samples: Samples;
   readonly probes: Tensor;
   readonly unit: Unit;
 }

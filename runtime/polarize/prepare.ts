@@ -10,13 +10,15 @@ import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { chooseMix } from "./mix.ts";
 import { unitLayersOf } from "./placement.ts";
 import { type Calibration, polarize, polarizeAccelerator } from "./polarize.ts";
+import { isStatistics, type Samples } from "./statistics.ts";
+import { synthesize } from "./synthesis.ts";
 
 export interface PrepareJob {
   /** The float model as downloaded. */
   readonly model: Uint8Array;
   readonly name: string;
-  /** Unlabeled calibration samples: [count, ...] with the model's input shape (NHWC) after the count. */
-  readonly samples: Tensor;
+  /** Unlabeled calibration samples, [count, ...] with the model's input shape (NHWC) after the count, or what is known of them. */
+  readonly samples: Samples;
   readonly profile: Pick<DeviceProfile, "quantization" | "surrogate" | "calibration">;
 }
 
@@ -56,7 +58,9 @@ export async function lowered(basis: Calibration, policy: QuantizationPolicy, re
  * @throws Failure input/shape, calibration/too-few-samples
  */
 export async function calibrationOf(float: FloatModel, job: PrepareJob, report: Report): Promise<Calibration> {
-  const samples = acceptedSamples(float, job);
+  const { samples: given, profile } = job;
+  const made = isStatistics(given) ? await synthesize(float, given, profile.calibration.samples, SEED) : given;
+  const samples = acceptedSamples(float, made, profile.calibration.samples);
   report({ stage: "observe", done: 0, of: 1 });
   const count = samples.shape[0];
   const teacher = await openTeacher(float);
@@ -70,10 +74,13 @@ export async function calibrationOf(float: FloatModel, job: PrepareJob, report: 
   }
 }
 
+/** Of synthetic samples: a device that prepares again gets the same model. */
+const SEED = 1;
+
 /** The first samples, as many as the profile asks for. */
-function acceptedSamples({ graph }: FloatModel, { samples, profile }: PrepareJob): Tensor {
+function acceptedSamples({ graph }: FloatModel, samples: Tensor, most: number): Tensor {
   const size = sizeOf(graph.input.shape);
-  const count = Math.min(samples.shape[0] ?? 0, profile.calibration.samples);
+  const count = Math.min(samples.shape[0] ?? 0, most);
   if (count === 0) {
     throw new Failure(
       "calibration/too-few-samples",

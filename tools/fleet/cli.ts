@@ -87,6 +87,7 @@ function addRelease(fleet: Command): void {
     .requiredOption("--name <name>", "of the model")
     .requiredOption("--version <version>", "of the release")
     .requiredOption("--calibration <x.npy>", "inputs to calibrate with")
+    .option("--statistics", "publish the statistics of the calibration inputs instead of these")
     .requiredOption("--probes <x.npy>", "other inputs, to judge by")
     .option("--index <number>", "devices that committed this never install a lower index", wholeNumber, 0)
     .option("--profiles <names>", "device profiles that it is for, with commas; any by default")

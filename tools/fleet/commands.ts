@@ -3,7 +3,11 @@ import { join } from "node:path";
 import { Failure, messageOf } from "../../runtime/base/failure.ts";
 import { parseJson } from "../../runtime/base/json.ts";
 import { smallFiles } from "../../runtime/fleet/small-file.ts";
+import { importModel } from "../../runtime/model/import.ts";
+import { encodeStatistics } from "../../runtime/polarize/statistics.ts";
+import { statisticsOf } from "../../runtime/polarize/synthesis.ts";
 import { disk } from "../../runtime/store/disk.ts";
+import { decodeNpy } from "../../runtime/tensor/npy.ts";
 import { pinnedRoot, refreshChain } from "../../runtime/trust/chain.ts";
 import type { FetchSmall, TargetRef } from "../../runtime/trust/trust.ts";
 import { table } from "../table.ts";
@@ -47,6 +51,8 @@ export interface ReleaseOptions {
   readonly name: string;
   readonly version: string;
   readonly calibration: string;
+  /** Publish the statistics of the calibration inputs, from which devices make inputs of their own. */
+  readonly statistics?: boolean;
   readonly probes: string;
   readonly index: number;
   readonly profiles?: string;
@@ -63,9 +69,11 @@ export interface ReleaseOptions {
 /** `polaredge fleet release`. @throws Failure input/..., trust/... */
 export async function release(model: string, options: ReleaseOptions): Promise<TargetRef> {
   const repository = await Repository.open(disk, options.folder);
+  const calibration = await fileAt(options.calibration);
+  const float = await fileAt(model);
   const files = {
-    model: await fileAt(model),
-    calibration: await fileAt(options.calibration),
+    model: float,
+    calibration: options.statistics ? await summarized(float, model, calibration, options.calibration) : calibration,
     probes: await fileAt(options.probes),
   };
   const { name, version, index, profiles, minAgreement, notes } = options;
@@ -88,6 +96,10 @@ export async function release(model: string, options: ReleaseOptions): Promise<T
     files,
   };
   return repository.release(draft, Date.now());
+}
+
+async function summarized(model: Uint8Array, name: string, samples: Uint8Array, where: string): Promise<Uint8Array> {
+  return encodeStatistics(await statisticsOf(importModel(model, name), decodeNpy(samples, where)));
 }
 
 export async function revoke(name: string, version: string, { folder }: { readonly folder: string }): Promise<void> {
