@@ -57,10 +57,18 @@ function windowOf(layer: Layer): Window {
 /** Vectors that a layer's statistics are taken from; more cost time and change little. */
 const MOST_ROWS = 4096;
 
-/** Which vectors to look at; evenly spread, an odd step falls into no rhythm of image rows and columns. */
+/**
+ * Which vectors to look at, evenly spread. The step shares no factor with their number, which is a multiple of the
+ * height and the width: a step of 5 on images 5 wide would see one column only.
+ */
 export function someRows(count: number): Int32Array {
-  const step = count <= MOST_ROWS ? 1 : Math.ceil(count / MOST_ROWS) | 1;
+  let step = Math.max(1, Math.ceil(count / MOST_ROWS));
+  while (commonFactor(step, count) > 1) step++;
   return Int32Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step);
+}
+
+function commonFactor(a: number, b: number): number {
+  return b === 0 ? a : commonFactor(b, a % b);
 }
 
 /** These rows of a value's patches, rows.length x patches.length. */
