@@ -25,6 +25,8 @@ const tolerance: Record<FormatName, number> = {
   nf2: 0.4,
   int2: 0.4,
   ternary: 0.5,
+  dpq: 0.085,
+  "dpq-fp8": 0.1,
 };
 const ROWS = 96;
 const COLUMNS = 40;
@@ -44,13 +46,15 @@ for (const format of Object.values(formats)) {
   test(`${format.name}: a second trip changes little`, () => {
     const once = dequantizeMatrix(quantizeMatrix(format, normals(ROWS * COLUMNS, 2), COLUMNS, 32));
     const twice = dequantizeMatrix(quantizeMatrix(format, once, COLUMNS, 32));
-    assert.ok(relativeError(twice, once) < 1e-6, `${relativeError(twice, once)}`);
+    // A grouped format's grid is as fine as the greatest weight says, which is another one the second time.
+    const little = format.grouped ? tolerance[format.name] : 1e-6;
+    assert.ok(relativeError(twice, once) < little, `${relativeError(twice, once)}`);
   });
 
   test(`${format.name}: every code is in the code book and survives packing`, () => {
-    const { codes } = quantizeMatrix(format, normals(33 * 7, 3), 7, 32);
+    const { codes, ...shape } = quantizeMatrix(format, normals(33 * 7, 3), 7, 32);
     for (const code of codes) assert.ok(format.codeBook.includes(code), `${code}`);
-    assert.equal(unpackCodes(format, packCodes(format, codes), codes.length), codes);
+    assert.equal(unpackCodes(format, packCodes(format, { ...shape, codes }), shape), codes);
   });
 
   test(`${format.name}: no pair of products exceeds 16 bits`, () => {

@@ -45,7 +45,19 @@ export interface Affine {
   readonly zeroPoint: number;
 }
 
-export const formatNames = ["int8", "nf4", "int4", "pot4", "nf3", "int3", "nf2", "int2", "ternary"] as const;
+export const formatNames = [
+  "int8",
+  "nf4",
+  "int4",
+  "pot4",
+  "nf3",
+  "int3",
+  "nf2",
+  "int2",
+  "ternary",
+  "dpq",
+  "dpq-fp8",
+] as const;
 export type FormatName = (typeof formatNames)[number];
 
 /** alps: by the measured change of the answers (polarize/sensitivity.ts). eagl: by the codes' entropy (polarize/entropy.ts). */
@@ -71,6 +83,8 @@ export interface QuantizedMatrix {
   /** ceil(rows / blockLength) x columns. */
   readonly scales: Float32Array;
   readonly blockLength: number;
+  /** Of grouped formats (quantize/grouped.ts): the least level of each block, in the order of the scales. */
+  readonly lowest?: Int8Array | undefined;
 }
 
 /** A quantized layer and what repairs it, fitted once for each place where its main path can be computed. */

@@ -11,6 +11,7 @@ import {
   type PolarizedModel,
 } from "../model/stages.ts";
 import { formats } from "./formats.ts";
+import { LEVELS } from "./grouped.ts";
 import { packCodes, unpackCodes } from "./packing.ts";
 
 /**
@@ -40,6 +41,7 @@ interface StoredLayer {
   readonly blockLength: number;
   readonly codes: Section;
   readonly scales: Section;
+  readonly lowest?: Section;
   readonly digital: StoredCorrection;
   readonly error?: number;
   readonly accelerator?: StoredCorrection;
@@ -124,14 +126,15 @@ function malformed(why: string, cause?: unknown): Failure {
 }
 
 function storeLayer({ format, matrix, digital, error, accelerator }: PolarizedLayer, to: Sections): StoredLayer {
-  const { rows, columns, blockLength } = matrix;
+  const { rows, columns, blockLength, lowest } = matrix;
   return {
     format,
     rows,
     columns,
     blockLength,
-    codes: to.add(packCodes(formats[format], matrix.codes)),
+    codes: to.add(packCodes(formats[format], matrix)),
     scales: to.add(matrix.scales),
+    ...(lowest && { lowest: to.add(new Uint8Array(lowest.buffer, lowest.byteOffset, lowest.length)) }),
     digital: storeCorrection(digital, to),
     ...(error !== undefined && { error }),
     ...(accelerator && { accelerator: storeCorrection(accelerator, to) }),
@@ -149,16 +152,26 @@ function storeCorrection({ gain, bias, surrogate }: Correction, to: Sections): S
 function restoreLayer(stored: StoredLayer, payload: Uint8Array): PolarizedLayer {
   const { format, rows, columns, blockLength } = stored;
   if (!formatNames.includes(format)) throw malformed(`unknown weight format ${format}`);
-  const size = rows * columns;
-  const packed = bytesOf(payload, stored.codes, Math.ceil((size * formats[format].bits) / 8));
-  const scales = floatsOf(payload, stored.scales, Math.ceil(rows / blockLength) * columns);
+  const packed = bytesOf(payload, stored.codes, Math.ceil((rows * columns * formats[format].bits) / 8));
+  const blocks = Math.ceil(rows / blockLength) * columns;
+  const scales = floatsOf(payload, stored.scales, blocks);
+  const lowest = stored.lowest && lowestOf(bytesOf(payload, stored.lowest, blocks));
+  if ((lowest === undefined) !== (formats[format].grouped === undefined)) throw malformed(`the levels of ${format}`);
+  const shape = { rows, columns, blockLength, scales, ...(lowest && { lowest }) };
   return {
     format,
-    matrix: { rows, columns, blockLength, codes: unpackCodes(formats[format], packed, size), scales },
+    matrix: { ...shape, codes: unpackCodes(formats[format], packed, shape) },
     digital: restoreCorrection(stored.digital, rows, columns, payload),
     error: stored.error,
     accelerator: stored.accelerator && restoreCorrection(stored.accelerator, rows, columns, payload),
   };
+}
+
+/** -z of each group, with z in 0 .. 15. */
+function lowestOf(bytes: Uint8Array): Int8Array {
+  const lowest = Int8Array.from(bytes);
+  if (lowest.every((level) => level <= 0 && level > -LEVELS)) return lowest;
+  throw malformed("a group without a zero among its levels");
 }
 
 function restoreCorrection(stored: StoredCorrection, rows: number, columns: number, payload: Uint8Array): Correction {

@@ -1,5 +1,6 @@
 import type { FormatName, QuantizedMatrix } from "../model/stages.ts";
 import { nearestOf } from "./code-book.ts";
+import { type Grouped, LEVELS } from "./grouped.ts";
 
 /**
  * The largest code of a format: 255 * (64 + 64) fits 16 bits, so that the fast kernels, whose instructions saturate
@@ -13,13 +14,20 @@ export interface QuantFormat {
   /** Of one stored code, without its share of the scale. */
   readonly bits: number;
   /** Of one stored scale. */
-  readonly scaleBits: 16 | 32;
+  readonly scaleBits: 8 | 16 | 20 | 32;
+  /** Of what is stored once per column beside the scales; none if absent. */
+  readonly columnBits?: 32;
   /** Whether weights along the input axis are scaled in blocks; otherwise one scale serves a whole column. */
   readonly blocked: boolean;
-  /** The values of all codes, ascending, in -NARROW .. NARROW, at most 2 ** bits of them. A stored code is an index into this table. */
+  /**
+   * The values of all codes, ascending, in -NARROW .. NARROW. A stored code is an index into this table, which has at
+   * most 2 ** bits rows; or, of grouped formats, into the levels of its group.
+   */
   readonly codeBook: Int8Array;
   /** The value of the code nearest to `x`, which is a weight divided by its scale. */
   nearest(x: number): number;
+  /** Of formats whose codes depend on the group. */
+  readonly grouped?: Grouped;
 }
 
 /** Fractions of a block's largest weight that are tried as the largest code's weight; the least square error wins. */
@@ -52,6 +60,10 @@ export function emptyMatrix(
 ): QuantizedMatrix {
   const rows = weights.length / columns;
   const block = format.blocked ? Math.min(blockLength, rows) : rows;
+  const codes = new Int8Array(weights.length);
+  if (format.grouped) {
+    return { rows, columns, codes, blockLength: block, ...format.grouped.groups(weights, columns, block) };
+  }
   const scales = new Float32Array(Math.ceil(rows / block) * columns);
   const search = searchOf(format);
   for (let i = 0; i < scales.length; i++) {
@@ -61,13 +73,22 @@ export function emptyMatrix(
     for (let k = 0; k < strip.length; k++) strip[k] = weights[first + k * columns];
     scales[i] = bestScale(format, search, strip);
   }
-  return { rows, columns, codes: new Int8Array(weights.length), scales, blockLength: block };
+  return { rows, columns, codes, scales, blockLength: block };
 }
 
 /** The code nearest to `weight` at position `i` (row-major) of a matrix. */
 export function codeOf(format: QuantFormat, matrix: QuantizedMatrix, i: number, weight: number): number {
   const scale = scaleAt(matrix, i);
-  return format.nearest(scale === 0 ? 0 : weight / scale);
+  const { grouped } = format;
+  if (!grouped) return format.nearest(scale === 0 ? 0 : weight / scale);
+  const lowest = lowestAt(matrix, i);
+  const level = scale === 0 ? 0 : Math.round(weight / scale / grouped.codesPerStep);
+  return grouped.code(Math.max(lowest, Math.min(lowest + LEVELS - 1, level)), scale);
+}
+
+/** The least level of a grouped matrix at position `i`. */
+export function lowestAt({ lowest, columns, blockLength }: QuantizedMatrix, i: number): number {
+  return lowest?.[Math.floor(i / columns / blockLength) * columns + (i % columns)] ?? 0;
 }
 
 export function scaleAt({ scales, columns, blockLength }: QuantizedMatrix, i: number): number {
@@ -79,8 +100,9 @@ export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
 }
 
 /** Bytes of the codes and scales as they are stored. */
-export function storedBytes(format: QuantFormat, { codes, scales }: QuantizedMatrix): number {
-  return Math.ceil((codes.length * format.bits) / 8) + (scales.length * format.scaleBits) / 8;
+export function storedBytes(format: QuantFormat, { codes, scales, columns }: QuantizedMatrix): number {
+  const scaleBits = scales.length * format.scaleBits + columns * (format.columnBits ?? 0);
+  return Math.ceil((codes.length * format.bits) / 8) + Math.ceil(scaleBits / 8);
 }
 
 /** What a format's scales are searched with. */

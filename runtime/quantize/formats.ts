@@ -1,4 +1,6 @@
 import type { FormatName } from "../model/stages.ts";
+import { dpq } from "./dpq.ts";
+import { dpqFp8 } from "./dpq-fp8.ts";
 import type { QuantFormat } from "./format.ts";
 import { int2 } from "./int2.ts";
 import { int3 } from "./int3.ts";
@@ -21,4 +23,6 @@ export const formats: Readonly<Record<FormatName, QuantFormat>> = {
   nf2,
   int2,
   ternary,
+  dpq,
+  "dpq-fp8": dpqFp8,
 };

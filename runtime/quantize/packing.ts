@@ -1,19 +1,44 @@
-import type { QuantFormat } from "./format.ts";
+import type { QuantizedMatrix } from "../model/stages.ts";
+import { lowestAt, type QuantFormat, scaleAt } from "./format.ts";
+import { LEVELS } from "./grouped.ts";
 
 /**
- * Codes as they are stored: indices into the format's code book, `bits` each, the first in the lowest bits.
+ * Codes as they are stored: indices into the format's code book, or into the levels of their group, `bits` each, the
+ * first in the lowest bits.
  */
-export function packCodes(format: QuantFormat, codes: Int8Array): Uint8Array {
-  const indexOf = new Uint8Array(256);
-  for (const [index, value] of format.codeBook.entries()) indexOf[value & 255] = index;
+export function packCodes(format: QuantFormat, matrix: QuantizedMatrix): Uint8Array {
+  const { codes } = matrix;
+  const indexOf = format.grouped ? levelOf(format, matrix) : bookIndexOf(format, codes);
   const packed = new Uint8Array(Math.ceil((codes.length * format.bits) / 8));
-  for (let i = 0; i < codes.length; i++) putBits(packed, i * format.bits, indexOf[codes[i] & 255]);
+  for (let i = 0; i < codes.length; i++) putBits(packed, i * format.bits, indexOf(i));
   return packed;
 }
 
-export function unpackCodes(format: QuantFormat, packed: Uint8Array, length: number): Int8Array {
+/** @param shape the matrix but for its codes */
+export function unpackCodes(format: QuantFormat, packed: Uint8Array, shape: Omit<QuantizedMatrix, "codes">): Int8Array {
   const mask = (1 << format.bits) - 1;
-  return Int8Array.from({ length }, (_, i) => format.codeBook[bitsAt(packed, i * format.bits) & mask]);
+  const matrix = { ...shape, codes: new Int8Array() };
+  const { grouped, codeBook } = format;
+  return Int8Array.from({ length: shape.rows * shape.columns }, (_, i) => {
+    const index = bitsAt(packed, i * format.bits) & mask;
+    return grouped ? grouped.code(lowestAt(matrix, i) + index, scaleAt(matrix, i)) : codeBook[index];
+  });
+}
+
+function bookIndexOf({ codeBook }: QuantFormat, codes: Int8Array): (i: number) => number {
+  const indices = new Uint8Array(256);
+  for (const [index, value] of codeBook.entries()) indices[value & 255] = index;
+  return (i) => indices[codes[i] & 255];
+}
+
+/** Two levels of a group may have the same code; either will do. */
+function levelOf({ grouped }: QuantFormat, matrix: QuantizedMatrix): (i: number) => number {
+  return (i) => {
+    let index = 0;
+    while (index < LEVELS - 1 && grouped?.code(lowestAt(matrix, i) + index, scaleAt(matrix, i)) !== matrix.codes[i])
+      index++;
+    return index;
+  };
 }
 
 function putBits(to: Uint8Array, at: number, value: number): void {
