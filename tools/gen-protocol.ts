@@ -4,7 +4,14 @@ import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { converterConstants } from "../firmware-bridge/emulator/converter.ts";
 import { sramConstants } from "../firmware-bridge/emulator/sram.ts";
 import { maxLevel, planeCount } from "../firmware-bridge/planes.ts";
-import { type CommandSpec, commands, type Fields, PROTOCOL, refusals } from "../firmware-bridge/protocol/commands.ts";
+import {
+  type CommandSpec,
+  commands,
+  type Fields,
+  features,
+  PROTOCOL,
+  refusals,
+} from "../firmware-bridge/protocol/commands.ts";
 import { CRC_BYTES, frameKinds, HEADER_BYTES, MAX_PAYLOAD } from "../firmware-bridge/protocol/frame.ts";
 import { asset } from "../runtime/base/assets.ts";
 import { Failure } from "../runtime/base/failure.ts";
@@ -29,6 +36,7 @@ export function protocolHeader(): string {
     ...defines("FRAME", { header_bytes: HEADER_BYTES, crc_bytes: CRC_BYTES, max_payload: MAX_PAYLOAD }),
     ...defines("KIND", frameKinds),
     ...defines("REFUSAL", refusals),
+    ...defines("FEATURE", features),
     ...Object.entries(commands).flatMap(([name, spec]) => command(name, spec)),
   );
 }

@@ -221,15 +221,21 @@ static void add_rows(const tile *self, const uint8_t *vector, unsigned from_bit,
     }
 }
 
-/* The sum of a lane, in 1/64 unit cells. */
-static int32_t sum_of(const plane_sums *sums, unsigned lane) {
-    const uint32_t odd = sums->odd[lane / 4];
-    const uint32_t pair = (lane & 1u) != 0 ? odd : sums->total[lane / 4] - (odd << 8);
-    return (int32_t)((lane & 2u) != 0 ? pair >> 16 : pair & 0xffffu) - (int32_t)(CELL_NONE * sums->active);
+/* The lanes' sums in 1/64 unit cells. */
+static void unpack(const plane_sums *from, int32_t *sums) {
+    const int32_t bias = (int32_t)(CELL_NONE * from->active);
+    for (unsigned word = 0; word < TILE_LANES / 4; word++) {
+        const uint32_t odd = from->odd[word];
+        const uint32_t even = from->total[word] - (odd << 8);
+        *sums++ = (int32_t)(even & 0xffffu) - bias;
+        *sums++ = (int32_t)(odd & 0xffffu) - bias;
+        *sums++ = (int32_t)(even >> 16) - bias;
+        *sums++ = (int32_t)(odd >> 16) - bias;
+    }
 }
 
 /* Adds code * 2^(bit + plane) of each lane to its column's total. */
-static uint32_t convert(tile *self, const plane_sums *sums, unsigned bit, int32_t *totals) {
+static uint32_t convert(tile *self, const int32_t *sums, unsigned bit, int32_t *totals) {
     uint32_t noise = self->noise;
     uint32_t saturated = 0;
     for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
@@ -238,12 +244,10 @@ static uint32_t convert(tile *self, const plane_sums *sums, unsigned bit, int32_
             noise ^= noise << 13;
             noise ^= noise >> 17;
             noise ^= noise << 5;
-            const uint32_t pairs = (noise & ODD_BYTES) + ((noise >> 8) & ODD_BYTES);
-            const int32_t bytes = (int32_t)((pairs + (pairs >> 16)) & 0xffffu);
+            const uint32_t bytes = (noise & 255u) + ((noise >> 8) & 255u) + ((noise >> 16) & 255u) + (noise >> 24);
             const unsigned lane = plane * CHIP_COLUMNS + column;
-            const int32_t signal =
-                ((sum_of(sums, lane) * (int32_t)self->multipliers[lane]) >> self->shift) + self->addends[lane];
-            int32_t code = (signal + (((bytes - 510) * self->noise_scale) >> 12)) >> 8;
+            const int32_t signal = ((sums[lane] * (int32_t)self->multipliers[lane]) >> self->shift) + self->addends[lane];
+            int32_t code = (signal + ((((int32_t)bytes - 510) * self->noise_scale) >> 12)) >> 8;
             if (code > CODE_MAX || code < CODE_MIN) {
                 code = code > CODE_MAX ? CODE_MAX : CODE_MIN;
                 saturated++;
@@ -257,13 +261,15 @@ static uint32_t convert(tile *self, const plane_sums *sums, unsigned bit, int32_
 
 uint32_t tile_multiply(tile *self, const uint8_t *vector, int32_t *totals) {
     static plane_sums planes[NIBBLE_BITS];
+    int32_t sums[TILE_LANES];
     uint32_t saturated = 0;
     for (unsigned column = 0; column < self->columns; column++) totals[column] = 0;
     for (unsigned from_bit = 0; from_bit < INPUT_BITS; from_bit += NIBBLE_BITS) {
         add_rows(self, vector, from_bit, planes);
         for (unsigned bit = 0; bit < NIBBLE_BITS; bit++) {
             if (CHIP_SKIPS_EMPTY_PLANES && planes[bit].active == 0) continue;
-            saturated += convert(self, &planes[bit], from_bit + bit, totals);
+            unpack(&planes[bit], sums);
+            saturated += convert(self, sums, from_bit + bit, totals);
         }
     }
     return saturated;
