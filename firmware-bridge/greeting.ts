@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../runtime/base/clock.ts";
 import { Failure } from "../runtime/base/failure.ts";
 import { decodeReply, encodeRequest } from "./protocol/codec.ts";
 import { commands, PROTOCOL, type Reply } from "./protocol/commands.ts";
-import { encodeFrame, type Frame } from "./protocol/frame.ts";
+import { encodeFrame, type Frame, MAX_PAYLOAD } from "./protocol/frame.ts";
 import type { Transport } from "./transport/transport.ts";
 
 export interface SessionTiming {
@@ -58,5 +58,18 @@ export function checkVersion({ name }: Transport, { protocol, protocolMin, proto
     "bridge/protocol-version",
     `${name} speaks protocol ${protocolMin}..${protocolMax}, polaredge ${PROTOCOL.min}..${PROTOCOL.max}; update the older one`,
     { protocolMin, protocolMax },
+  );
+}
+
+/** A frame holds at least a converter's steps of one column, and what it is about. */
+const LEAST_PAYLOAD = 64;
+
+/** What is said of the link is what all else relies on. @throws Failure `bridge/wrong-device` */
+export function checkLink({ name }: Transport, { mtu, window }: Reply<"hello">): void {
+  if (mtu >= LEAST_PAYLOAD && mtu <= MAX_PAYLOAD && window >= 1) return;
+  throw new Failure(
+    "bridge/wrong-device",
+    `${name} says that it takes ${window} frames of ${mtu} bytes; 1 and ${LEAST_PAYLOAD}..${MAX_PAYLOAD} were expected`,
+    { mtu, window },
   );
 }

@@ -11,6 +11,7 @@ import { Session } from "./session.ts";
 import { pair } from "./transport/pair.ts";
 import { openTcp } from "./transport/tcp.ts";
 import type { Connect } from "./transport/transport.ts";
+import { parseUsb, usbPort, usbPorts } from "./transport/usb.ts";
 
 /** A device with an open session. Calling `place` again replaces what was placed before. */
 export interface OpenAccelerator extends Accelerator {
@@ -43,6 +44,7 @@ export function parseAge(text: string): number {
  * Opens the session with the device at `address`:
  *   emulator:PROFILE[?seed=N&age=30d&temperature=45]  a modelled device in this process; `profile` is not needed
  *   tcp://HOST:PORT                                   a serial line that is served over TCP, such as by ser2net
+ *   usb:VID:PID[:SERIAL]                              the serial port of a USB device, wherever it is plugged in (Linux)
  *   serial:PATH or PATH                               a serial port, such as /dev/serial/by-id/...
  * @throws Failure `bridge/open`, `bridge/timeout`, `bridge/protocol-version`, `profile/...`, `input/malformed`.
  */
@@ -55,15 +57,18 @@ export async function openAccelerator(
   if (!profile) throw new Failure("input/missing", `which accelerator is at ${address}? Its profile is needed`);
   const tcp = tcpOf(address);
   if (tcp) return openOver(() => openTcp(tcp.host, tcp.port), profile, undefined, timing);
-  const path = pathOf(address);
+  const usb = parseUsb(address);
+  const pathNow = async (): Promise<string> => (usb ? usbPort(usb) : pathOf(address));
   // Only here, so that nothing else needs serialport's native part.
   const { openSerial } = await import("./transport/serial.ts");
-  return openOver(() => openSerial(path, profile.link.baudRate), profile, undefined, timing);
+  return openOver(async () => openSerial(await pathNow(), profile.link.baudRate), profile, undefined, timing);
 }
 
 /** Whether there is a device at `address`, as far as can be told without opening it. */
 export async function isPresent(address: string): Promise<boolean> {
   if (address.startsWith("emulator:") || tcpOf(address)) return true;
+  const usb = parseUsb(address);
+  if (usb) return (await usbPorts(usb)).length > 0;
   return access(pathOf(address)).then(
     () => true,
     () => false,

@@ -1,7 +1,15 @@
 import { randomInt } from "node:crypto";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
 import { Exchange, type ExchangeCounters, noRequests } from "./exchange.ts";
-import { callOut, checkVersion, defaultTiming, helloReply, type SessionTiming, unanswered } from "./greeting.ts";
+import {
+  callOut,
+  checkLink,
+  checkVersion,
+  defaultTiming,
+  helloReply,
+  type SessionTiming,
+  unanswered,
+} from "./greeting.ts";
 import { decodeReply, encodeRequest } from "./protocol/codec.ts";
 import { type CommandName, commands, type Reply, type Request, refusalOf } from "./protocol/commands.ts";
 import { Deframer, encodeFrame, type Frame, type FrameCounters, noFrames } from "./protocol/frame.ts";
@@ -152,6 +160,7 @@ export class Session {
     if (line.ended.signal.aborted) throw disconnected(`${line.transport.name} closed during HELLO`);
     if (answered === undefined) throw unanswered(line.transport, this.#heard() - heardBefore);
     checkVersion(line.transport, answered);
+    checkLink(line.transport, answered);
     this.#device = { ...answered, uid: Buffer.from(answered.uid).toString("hex") };
     this.#exchange = new Exchange(answered, this.#counters);
     this.#heardMs = this.#now();

@@ -159,7 +159,9 @@ test("sram: what a column correction leaves is levels and mismatch, and a month 
     residual(await clock.until(unit.multiply("a", inputs, VECTORS)), expected, 64);
   const fresh = await measure();
   assert.ok(fresh > 0.1 && fresh < 0.18, `fresh ${fresh}`);
-  await clock.until(session.request("environment", { mask: 1, ageSeconds: 2_592_000, temperatureMc: 0, seed: 0 }));
+  await clock.until(
+    session.request("environment", { mask: 1, ageSeconds: 2_592_000, temperatureMc: 0, seed: 0, deadColumn: 0 }),
+  );
   const drifted = await measure();
   assert.ok(drifted > 1.3 * fresh, `after a month ${drifted}`);
   await clock.until(unit.rerange());

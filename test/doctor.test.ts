@@ -42,6 +42,12 @@ test("what is missing is named, with what to do about it", async () => {
   assert.match(store, /can't be used as the store.*store\.path/);
 });
 
+test("an accelerator is asked for its self-test", async () => {
+  const address = "emulator:sram-bitplane-64x64?seed=3";
+  const { accelerator } = await verdicts({ accelerator: { address, profile: "sram-bitplane-64x64" } });
+  assert.match(accelerator, /chip [0-9a-f]{16}, 0 of \d+ groups of cells weak, dead columns: none$/);
+});
+
 test("a device that has all it needs is well", async () => {
   const folder = join(work, "operator");
   await disk.makeFolder(folder);

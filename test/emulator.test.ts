@@ -140,7 +140,8 @@ const steps =
   (...values: number[]): Ask =>
   (host) =>
     host.refusal("setRange", { tile: 0, steps: new Uint8Array(Uint32Array.from(values).buffer) });
-const heat: Ask = (host) => host.refusal("environment", { mask: 2, ageSeconds: 0, temperatureMc: -300_000, seed: 0 });
+const heat: Ask = (host) =>
+  host.refusal("environment", { mask: 2, ageSeconds: 0, temperatureMc: -300_000, seed: 0, deadColumn: 0 });
 
 const refused: [what: string, ask: Ask, expected: Refusal][] = [
   ["a tile there is not", (host) => host.refusal("verifyTile", { tile: 99, length: 1 }), "no-such-tile"],
@@ -174,7 +175,7 @@ test("refused: a command that it does not know, and a payload that does not fit 
 test("time passes for the tiles that are programmed; new ones are fresh", () => {
   const host = new Host();
   host.program(0, 64, 64, 7);
-  host.ask("environment", { mask: 1, ageSeconds: 2_592_000, temperatureMc: 0, seed: 0 });
+  host.ask("environment", { mask: 1, ageSeconds: 2_592_000, temperatureMc: 0, seed: 0, deadColumn: 0 });
   host.program(1, 64, 64, 7);
   const vectors = new Uint8Array(64).fill(255);
   const mean = (tile: number): number => {
@@ -191,7 +192,7 @@ test("another seed is another chip with another uid, and empty", () => {
   const host = new Host();
   host.program(0, 4, 4, 1);
   const before = host.device.chip.uid;
-  host.ask("environment", { mask: 4, ageSeconds: 0, temperatureMc: 0, seed: 9 });
+  host.ask("environment", { mask: 4, ageSeconds: 0, temperatureMc: 0, seed: 9, deadColumn: 0 });
   assert.not.equal(host.device.chip.uid, before);
   assert.is(host.ask("status", {}).tilesCommitted, 0);
 });

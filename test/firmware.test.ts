@@ -127,17 +127,35 @@ for (const name of ["sram-bitplane-64x64", "sram-bitplane-128x64"]) {
         await both.multiply(tile, r, c);
         const ageSeconds = Math.floor(4e9 * both.next() ** 4);
         const temperatureMc = Math.floor(-55_000 + 205_000 * both.next());
-        await both.ask("environment", { mask: 3, ageSeconds, temperatureMc, seed: 0 });
+        await both.ask("environment", { mask: 3, ageSeconds, temperatureMc, seed: 0, deadColumn: 0 });
         await both.multiply(tile, r, c);
         await both.ask("status", {});
       }
-      await both.ask("environment", { mask: 4, ageSeconds: 0, temperatureMc: 0, seed: 12 });
+      await both.ask("environment", { mask: 4, ageSeconds: 0, temperatureMc: 0, seed: 12, deadColumn: 0 });
       await both.program(0, rows, columns);
       await both.multiply(0, rows, columns);
       assert.is(both.firmware.left, 0);
     }
   });
 }
+
+testBuilt("read-back of single rows and the self-test say the same, with a dead column too", async () => {
+  for (const name of ["sram-bitplane-64x64", "sram-bitplane-128x64"]) {
+    const both = await twins(name, 5);
+    await both.ask("readRow", { tile: 0, row: 0 });
+    await both.program(0, 20, 30);
+    for (const row of [0, 7, 19, 20]) await both.ask("readRow", { tile: 0, row });
+    for (const deadColumn of [0xffff, 3]) {
+      await both.ask("environment", { mask: 8, ageSeconds: 0, temperatureMc: 0, seed: 0, deadColumn });
+      await both.ask("selfTest", { tile: 0 });
+    }
+    await both.ask("multiply", { tile: 0, width: 2, vectors: new Uint8Array(0) });
+    await both.program(0, 20, 30);
+    await both.multiply(0, 20, 30);
+    await both.ask("selfTest", { tile: 1000 });
+    assert.is(both.firmware.left, 0);
+  }
+});
 
 testBuilt("C and TypeScript refuse the same, repeat the same, and discard the same", async () => {
   const both = await twins("sram-bitplane-64x64", 3);

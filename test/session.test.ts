@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { type DeviceStart, EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
+import { selfTest } from "../firmware-bridge/self-test.ts";
 import { Session } from "../firmware-bridge/session.ts";
 import { type LineFaults, pair } from "../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
@@ -195,6 +196,33 @@ test("a refusal says what was refused and why", async () => {
     .catch((reason: unknown) => reason);
   assert.ok(isFailure(error, "bridge/refused"));
   assert.equal(error.detail, { command: "multiply", refusal: "not-committed" });
+  await session.close();
+});
+
+test("a device tests itself: no column of a good one is dead, a dead one is named, old cells are weak", async () => {
+  const sram = await loadAcceleratorProfile("sram-bitplane-64x64");
+  const device = new EmulatedDevice({ ...sram, array: { ...sram.array, tiles: 2 } });
+  const clock = new ManualClock();
+  const session = new Session(lineTo(device, { seed: 0 }).connect, { clock });
+  await clock.until(session.reconnect());
+  assert.equal(await clock.until(selfTest(session)), { groups: 2 * 4 * 64, weak: 0, deadColumns: [] });
+  device.chip.breakColumn(9);
+  assert.equal((await clock.until(selfTest(session)))?.deadColumns, [
+    { tile: 0, column: 9 },
+    { tile: 1, column: 9 },
+  ]);
+  assert.is(await clock.until(failureOf(session.request("readRow", { tile: 0, row: 0 }))), "bridge/refused");
+  await session.close();
+  const old = new Session(lineTo(new EmulatedDevice(sram, { ageSeconds: 4e9 }), { seed: 0 }).connect, { clock });
+  await clock.until(old.reconnect());
+  assert.ok(((await clock.until(selfTest(old)))?.weak ?? 0) > 100);
+  await old.close();
+});
+
+test("a device whose cells have no self-test is not asked for it", async () => {
+  const { session, clock } = await bench();
+  assert.is(await clock.until(selfTest(session)), undefined);
+  assert.is(await clock.until(failureOf(session.request("selfTest", { tile: 0 }))), "bridge/refused");
   await session.close();
 });
 

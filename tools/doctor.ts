@@ -1,5 +1,8 @@
 import { readdir } from "node:fs/promises";
 import colors from "picocolors";
+import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
+import { isPresent, openAccelerator } from "../firmware-bridge/open.ts";
+import { selfTest } from "../firmware-bridge/self-test.ts";
 import { messageOf } from "../runtime/base/failure.ts";
 import { type Config, loadConfig } from "../runtime/config.ts";
 import { smallFiles } from "../runtime/fleet/small-file.ts";
@@ -55,10 +58,10 @@ const checks: Readonly<Record<string, { readonly check: Check; readonly advice: 
     advice: "plug it in, and put the agent's user into the group dialout; see /dev/serial/by-id",
     check: async ({ accelerator }) => {
       if (!accelerator) return undefined;
-      const there = (await disk.size(accelerator.address)) !== undefined;
+      if (await isPresent(accelerator.address)) return testOf(accelerator);
       const ports = await readdir("/dev/serial/by-id").catch(() => []);
-      const found = there ? accelerator.address : `nothing; there are ${ports.join(", ") || "no serial ports"}`;
-      return { what: "accelerator", good: there, found };
+      const found = `nothing; there are ${ports.join(", ") || "no serial ports"}`;
+      return { what: "accelerator", good: false, found };
     },
   },
   trust: {
@@ -81,6 +84,27 @@ const checks: Readonly<Record<string, { readonly check: Check; readonly advice: 
     check: async ({ broker, device }) => (broker ? atBroker(broker, device.id) : undefined),
   },
 };
+
+/** Lets the accelerator test itself, unless the agent has it. */
+async function testOf({ address, profile }: NonNullable<Config["accelerator"]>): Promise<Finding> {
+  const what = "accelerator";
+  const opened = await openAccelerator(address, await loadAcceleratorProfile(profile)).catch((error: unknown) => {
+    if (messageOf(error).includes("Cannot lock port")) return undefined;
+    throw error;
+  });
+  if (!opened) return { what, good: true, found: `${address}, in use` };
+  try {
+    const { uid } = opened.session.device;
+    const result = await selfTest(opened.session);
+    if (!result) return { what, good: true, found: `${address}: chip ${uid}, which has no self-test` };
+    const { groups, weak, deadColumns } = result;
+    const dead = deadColumns.map(({ tile, column }) => `${tile}/${column}`).join(", ");
+    const found = `${address}: chip ${uid}, ${weak} of ${groups} groups of cells weak, dead columns: ${dead || "none"}`;
+    return { what, good: deadColumns.length === 0, found };
+  } finally {
+    await opened.close();
+  }
+}
 
 /** Connects beside the agent, under another id, so that the agent is not thrown out. */
 async function atBroker(broker: NonNullable<Config["broker"]>, id: string): Promise<Finding> {

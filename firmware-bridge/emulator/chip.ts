@@ -31,6 +31,9 @@ interface Site {
 }
 
 const RESULT_HEADER_BYTES = 4;
+/** Rows that the self-test reads together: well above a column's offset, and within what 6 bits can say. */
+const TEST_ROWS = 16;
+const NO_COLUMN = 0xffff;
 /** What electronics live through. */
 const [COLDEST_C, HOTTEST_C] = [-55, 150];
 
@@ -43,6 +46,7 @@ export class Chip {
   #sites = new Map<number, Site>();
   #products = 0;
   #saturated = 0;
+  #deadColumn = NO_COLUMN;
 
   constructor(profile: AcceleratorProfile, { seed = 1, ageSeconds = 0, temperatureC }: ChipStart = {}) {
     this.#profile = profile;
@@ -139,10 +143,72 @@ export class Chip {
     const count = vectors.length / tile.rows;
     if (count * tile.columns * width + RESULT_HEADER_BYTES > mtu) throw new Refused("out-of-range");
     const sums = new Int32Array(count * tile.columns);
-    const saturated = tile.multiply(vectors, sums);
+    const saturated = this.#convert(tile, vectors, sums);
     this.#products += count;
     this.#saturated += saturated;
     return { saturated: Math.min(saturated, 0xffff), sums: width === 4 ? bytesOf(sums) : bytesOf(narrow(sums)) };
+  }
+
+  /** What one row's cells read as. */
+  readRow(index: number, row: number): Reply<"readRow"> {
+    const tile = this.#tile(index);
+    if (row >= tile.rows) throw new Refused("out-of-range");
+    const sums = new Int32Array(tile.columns);
+    this.#convert(
+      tile,
+      Uint8Array.from({ length: tile.rows }, (_, i) => Number(i === row)),
+      sums,
+    );
+    return { sums: bytesOf(narrow(sums)) };
+  }
+
+  /** Whether there is a self-test for cells like these. */
+  get testsItself(): boolean {
+    const { array, converter } = this.#profile;
+    return array.cells === "bit-planes" && converter.bits > 0;
+  }
+
+  /** All cells hold the largest level, column by column of the other sign. The tile is empty afterwards. */
+  selfTest(index: number): Reply<"selfTest"> {
+    if (!this.testsItself) throw new Refused("unsupported");
+    const { rows, columns } = this.#profile.array;
+    const level = maxLevel(this.#profile.array);
+    const site = this.#site(index);
+    site.programmed = undefined;
+    site.written.forEach((_, i) => {
+      site.written[i] = (i % columns) % 2 === 0 ? level : -level;
+    });
+    this.commit(index, rows, columns);
+    const weakOf = new Uint16Array(columns);
+    const groups = Math.floor(rows / TEST_ROWS);
+    const sums = new Int32Array(columns);
+    for (let group = 0; group < groups; group++) {
+      const vector = Uint8Array.from({ length: rows }, (_, row) => Number(Math.floor(row / TEST_ROWS) === group));
+      this.#convert(this.#tile(index), vector, sums);
+      for (let column = 0; column < columns; column++) {
+        const read = 2 * (column % 2 === 0 ? sums[column] : -sums[column]);
+        if (read < TEST_ROWS * level || read > 3 * TEST_ROWS * level) weakOf[column]++;
+      }
+    }
+    site.programmed = undefined;
+    site.written.fill(0);
+    const deadColumns = new Uint8Array(Math.ceil(columns / 8));
+    weakOf.forEach((weak, column) => {
+      if (weak === groups) deadColumns[column >> 3] |= 1 << (column & 7);
+    });
+    return { groups: groups * columns, weak: weakOf.reduce((sum, weak) => sum + weak, 0), deadColumns };
+  }
+
+  /** Its converter says 0 from now on, in all tiles. */
+  breakColumn(column: number): void {
+    this.#deadColumn = column;
+  }
+
+  #convert(tile: Tile, vectors: Uint8Array, sums: Int32Array): number {
+    const saturated = tile.multiply(vectors, sums);
+    const { columns } = tile;
+    if (this.#deadColumn < columns) for (let i = this.#deadColumn; i < sums.length; i += columns) sums[i] = 0;
+    return saturated;
   }
 
   #programmed(): { readonly tile: Tile; ageSeconds: number }[] {

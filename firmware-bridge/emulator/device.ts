@@ -6,6 +6,7 @@ import {
   type CommandName,
   commandOf,
   commands,
+  features,
   PROTOCOL,
   type Refusal,
   type Reply,
@@ -120,6 +121,7 @@ export class EmulatedDevice {
       weightBits: array.weightBits,
       inputBits: INPUT_BITS,
       adcBits: converter.bits,
+      features: features.environment | features.readRow | (this.chip.testsItself ? features.selfTest : 0),
       uid: this.chip.uid,
     });
     return encodeFrame({ kind: "reply", command: commands.hello.id, sequence: 0, ack: 0, payload });
@@ -158,10 +160,11 @@ export class EmulatedDevice {
       ...this.counters,
     }),
     reset: () => ({}),
-    environment: ({ mask, ageSeconds, temperatureMc, seed }) => {
+    environment: ({ mask, ageSeconds, temperatureMc, seed, deadColumn }) => {
       if (mask & 1) this.chip.age(ageSeconds);
       if (mask & 2) this.chip.heat(temperatureMc / 1000);
       if (mask & 4) this.chip.replace(seed);
+      if (mask & 8) this.chip.breakColumn(deadColumn);
       return this.chip.environment;
     },
     writeTile: ({ tile, offset, levels }) => {
@@ -177,6 +180,8 @@ export class EmulatedDevice {
       this.chip.setSteps(tile, steps);
       return {};
     },
+    readRow: ({ tile, row }) => this.chip.readRow(tile, row),
+    selfTest: ({ tile }) => this.chip.selfTest(tile),
     multiply: ({ tile, width, vectors }) => this.chip.multiply(tile, width, vectors, this.#profile.link.mtu),
   };
 }

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { constants, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Failure } from "../../runtime/base/failure.ts";
 import type { Transport } from "../transport/transport.ts";
 
@@ -20,7 +22,9 @@ export interface QemuStart {
 
 /** Where the firmware's straps lie: at the beginning of the RAM of all boards. */
 const STRAPS = 0x2000_0000;
-const CONNECT_TRIES = 200;
+/** QEMU writes each byte by itself; what comes in such a time is passed on together, as by a USB adapter. */
+const GATHER_MS = 1;
+const run = promisify(execFile);
 
 /**
  * The C firmware on an emulated microcontroller. It goes on while nobody listens, as a board with its own supply does;
@@ -28,22 +32,31 @@ const CONNECT_TRIES = 200;
  */
 export class QemuDevice {
   readonly #child: ChildProcess;
-  readonly #line: Socket;
+  readonly #to: Socket;
+  readonly #from: Socket;
   readonly #folder: string;
   #host: Transport | undefined;
 
-  private constructor(child: ChildProcess, line: Socket, folder: string) {
+  private constructor(child: ChildProcess, to: Socket, from: Socket, folder: string) {
     this.#child = child;
-    this.#line = line;
+    this.#to = to;
+    this.#from = from;
     this.#folder = folder;
-    line.on("data", (bytes: Buffer) => this.#host?.write(bytes));
-    line.on("error", () => {});
+    for (const line of [to, from]) line.on("error", () => {});
+    from.on("data", (bytes: Buffer) => {
+      this.#host?.write(bytes);
+      from.pause();
+      setTimeout(() => from.resume(), GATHER_MS);
+    });
   }
 
   /** @throws Failure `bridge/open` with what QEMU says. */
   static async start(start: QemuStart): Promise<QemuDevice> {
     const folder = await mkdtemp(join(tmpdir(), "polaredge-qemu-"));
     const path = join(folder, "uart");
+    await run("mkfifo", [`${path}.in`, `${path}.out`]);
+    const to = openPipe(`${path}.in`, { readable: false, writable: true });
+    const from = openPipe(`${path}.out`, { readable: true, writable: false });
     const child = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-arm", ...argumentsOf(start, path)], {
       stdio: ["pipe", "ignore", "pipe"],
     });
@@ -51,15 +64,17 @@ export class QemuDevice {
     child.stderr?.on("data", (text: Buffer) => {
       said += text;
     });
-    child.on("error", (error) => {
-      said += error.message;
+    const awake = await new Promise<boolean>((resolve) => {
+      from.once("readable", () => resolve(true));
+      child.once("error", (error) => {
+        said += error.message;
+        resolve(false);
+      });
+      child.once("exit", () => resolve(false));
     });
-    for (let i = 0; i < CONNECT_TRIES && child.exitCode === null; i++) {
-      const line = await connected(path);
-      if (line) return new QemuDevice(child, line, folder);
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    child.kill("SIGKILL");
+    if (awake) return new QemuDevice(child, to, from, folder);
+    to.destroy();
+    from.destroy();
     await rm(folder, { recursive: true, force: true });
     throw new Failure("bridge/open", `QEMU does not start: ${said.trim()}`);
   }
@@ -69,7 +84,7 @@ export class QemuDevice {
     this.#host = host;
     return new Promise((resolve) => {
       host.listen({
-        data: (bytes) => void this.#line.write(bytes),
+        data: (bytes) => void this.#to.write(bytes),
         closed: (reason) => {
           if (this.#host === host) this.#host = undefined;
           resolve(reason);
@@ -89,7 +104,8 @@ export class QemuDevice {
       this.#child.kill("SIGKILL");
       await gone;
     }
-    this.#line.destroy();
+    this.#to.destroy();
+    this.#from.destroy();
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
@@ -101,14 +117,11 @@ function argumentsOf({ board, firmware, seed = 1, ageSeconds = 0, warmerC = 0 }:
     "-device",
     `loader,addr=0x${(STRAPS + 4 * i).toString(16)},data=0x${(word >>> 0).toString(16)},data-len=4`,
   ]);
-  const line = `unix:${path},server=on,wait=on`;
+  const line = `pipe:${path}`;
   return ["-M", board, "-display", "none", "-monitor", "stdio", "-serial", line, "-kernel", firmware, ...loaders];
 }
 
-function connected(path: string): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => resolve(socket));
-    socket.once("error", () => resolve(undefined));
-  });
+/** The file is open both ways, so that it waits for nobody and never ends. */
+function openPipe(path: string, use: { readonly readable: boolean; readonly writable: boolean }): Socket {
+  return new Socket({ fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK), ...use });
 }

@@ -10,6 +10,9 @@
 #define HOTTEST_MC 150000
 #define RESULT_HEADER_BYTES 4u
 #define OK 0u
+/* Rows that the self-test reads together: well above a column's offset, and within what the converters can say. */
+#define TEST_ROWS 16u
+#define NO_COLUMN 0xffffu
 
 static tile tiles[CHIP_TILES];
 static uint32_t chip_seed;
@@ -18,6 +21,7 @@ static uint32_t products;
 static uint32_t saturated_total;
 static uint8_t uid[8];
 static uint8_t sums[LINK_MTU];
+static uint16_t dead_column;
 
 static void power_cycle(void) {
     for (unsigned i = 0; i < CHIP_TILES; i++) {
@@ -39,6 +43,7 @@ void chip_start(void) {
     warmer_mc = straps->warmer_mc;
     products = 0;
     saturated_total = 0;
+    dead_column = NO_COLUMN;
     be_chip(straps->seed == 0 ? 1 : straps->seed);
 }
 
@@ -93,6 +98,7 @@ uint8_t on_environment(const bridge_environment_request *request, bridge_environ
         if (refusal != OK) return refusal;
     }
     if ((request->mask & 4u) != 0) be_chip(request->seed);
+    if ((request->mask & 8u) != 0) dead_column = request->dead_column;
     reply->age_seconds = oldest_seconds();
     reply->temperature_mc = CONVERTER_REFERENCE_MC + warmer_mc;
     reply->seed = chip_seed;
@@ -164,6 +170,72 @@ static bool say(const int32_t *totals, unsigned count, unsigned width, uint8_t *
     return fit;
 }
 
+static uint32_t convert(tile *with, const uint8_t *vector, int32_t *totals) {
+    const uint32_t saturated = tile_multiply(with, vector, totals);
+    if (dead_column < with->columns) totals[dead_column] = 0;
+    return saturated;
+}
+
+uint8_t on_read_row(const bridge_read_row_request *request, bridge_read_row_reply *reply) {
+    tile *with;
+    const uint8_t refusal = find(request->tile, &with);
+    if (refusal != OK) return refusal;
+    if (request->row >= with->rows) return BRIDGE_REFUSAL_OUT_OF_RANGE;
+    uint8_t vector[CHIP_ROWS] = {0};
+    int32_t totals[CHIP_COLUMNS];
+    vector[request->row] = 1;
+    tile_prepare(with, warmer_mc);
+    (void)convert(with, vector, totals);
+    if (!say(totals, with->columns, 2, sums)) return BRIDGE_REFUSAL_TOO_WIDE;
+    reply->sums = (bridge_bytes){sums, (uint16_t)(2 * with->columns)};
+    return OK;
+}
+
+static void empty(tile *self) {
+    self->known = false;
+    self->rows = 0;
+    for (unsigned at = 0; at < sizeof self->written; at++) self->written[at] = 0;
+}
+
+/* Counts the groups of rows that a column reads wrongly. */
+static void test_groups(tile *with, uint16_t *weak_of) {
+    for (unsigned first = 0; first + TEST_ROWS <= CHIP_ROWS; first += TEST_ROWS) {
+        uint8_t vector[CHIP_ROWS] = {0};
+        int32_t totals[CHIP_COLUMNS];
+        for (unsigned row = first; row < first + TEST_ROWS; row++) vector[row] = 1;
+        (void)convert(with, vector, totals);
+        for (unsigned column = 0; column < CHIP_COLUMNS; column++) {
+            const int32_t level = (int32_t)TEST_ROWS * CHIP_MAX_LEVEL;
+            const int32_t read = 2 * (column % 2 == 0 ? totals[column] : -totals[column]);
+            if (read < level || read > 3 * level) weak_of[column]++;
+        }
+    }
+}
+
+uint8_t on_self_test(const bridge_self_test_request *request, bridge_self_test_reply *reply) {
+    if (request->tile >= CHIP_TILES) return BRIDGE_REFUSAL_NO_SUCH_TILE;
+    tile *const with = &tiles[request->tile];
+    empty(with);
+    for (unsigned at = 0; at < sizeof with->written; at++) {
+        with->written[at] = (uint8_t)(at % CHIP_COLUMNS % 2 == 0 ? CHIP_MAX_LEVEL : -CHIP_MAX_LEVEL);
+    }
+    tile_program(with, seed_of(chip_seed, request->tile), CHIP_ROWS, CHIP_COLUMNS, hal_straps()->age_seconds);
+    tile_prepare(with, warmer_mc);
+    static uint8_t dead[(CHIP_COLUMNS + 7) / 8];
+    uint16_t weak_of[CHIP_COLUMNS] = {0};
+    test_groups(with, weak_of);
+    empty(with);
+    reply->groups = CHIP_ROWS / TEST_ROWS * CHIP_COLUMNS;
+    reply->weak = 0;
+    for (unsigned i = 0; i < sizeof dead; i++) dead[i] = 0;
+    for (unsigned column = 0; column < CHIP_COLUMNS; column++) {
+        reply->weak = (uint16_t)(reply->weak + weak_of[column]);
+        if (weak_of[column] == CHIP_ROWS / TEST_ROWS) dead[column / 8] |= (uint8_t)(1u << (column % 8));
+    }
+    reply->dead_columns = (bridge_bytes){dead, sizeof dead};
+    return OK;
+}
+
 uint8_t on_multiply(const bridge_multiply_request *request, bridge_multiply_reply *reply) {
     tile *with;
     const uint8_t refusal = find(request->tile, &with);
@@ -179,7 +251,7 @@ uint8_t on_multiply(const bridge_multiply_request *request, bridge_multiply_repl
     bool fit = true;
     tile_prepare(with, warmer_mc);
     for (unsigned i = 0; i < count; i++) {
-        saturated += tile_multiply(with, vectors.at + (size_t)i * with->rows, totals);
+        saturated += convert(with, vectors.at + (size_t)i * with->rows, totals);
         if (!say(totals, with->columns, width, sums + (size_t)i * with->columns * width)) fit = false;
     }
     products += count;

@@ -18,6 +18,7 @@ void bridge_write_hello_reply(bridge_writer *to, const bridge_hello_reply *reply
     bridge_write_u8(to, reply->weight_bits);
     bridge_write_u8(to, reply->input_bits);
     bridge_write_u8(to, reply->adc_bits);
+    bridge_write_u16(to, reply->features);
     bridge_write_bytes(to, reply->uid);
 }
 
@@ -84,6 +85,7 @@ static uint8_t do_environment(bridge_reader *from, bridge_writer *to) {
     request.age_seconds = bridge_read_u32(from);
     request.temperature_mc = bridge_read_i32(from);
     request.seed = bridge_read_u32(from);
+    request.dead_column = bridge_read_u16(from);
     if (!bridge_read_end(from)) return BRIDGE_REFUSAL_MALFORMED;
     bridge_environment_reply reply;
     const uint8_t refusal = on_environment(&request, &reply);
@@ -135,6 +137,37 @@ static uint8_t do_set_range(bridge_reader *from, bridge_writer *to) {
     return on_set_range(&request);
 }
 
+void bridge_write_read_row_reply(bridge_writer *to, const bridge_read_row_reply *reply) {
+    bridge_write_bytes(to, reply->sums);
+}
+
+static uint8_t do_read_row(bridge_reader *from, bridge_writer *to) {
+    bridge_read_row_request request;
+    request.tile = bridge_read_u16(from);
+    request.row = bridge_read_u16(from);
+    if (!bridge_read_end(from)) return BRIDGE_REFUSAL_MALFORMED;
+    bridge_read_row_reply reply;
+    const uint8_t refusal = on_read_row(&request, &reply);
+    if (refusal == 0) bridge_write_read_row_reply(to, &reply);
+    return refusal;
+}
+
+void bridge_write_self_test_reply(bridge_writer *to, const bridge_self_test_reply *reply) {
+    bridge_write_u16(to, reply->groups);
+    bridge_write_u16(to, reply->weak);
+    bridge_write_bytes(to, reply->dead_columns);
+}
+
+static uint8_t do_self_test(bridge_reader *from, bridge_writer *to) {
+    bridge_self_test_request request;
+    request.tile = bridge_read_u16(from);
+    if (!bridge_read_end(from)) return BRIDGE_REFUSAL_MALFORMED;
+    bridge_self_test_reply reply;
+    const uint8_t refusal = on_self_test(&request, &reply);
+    if (refusal == 0) bridge_write_self_test_reply(to, &reply);
+    return refusal;
+}
+
 void bridge_write_multiply_reply(bridge_writer *to, const bridge_multiply_reply *reply) {
     bridge_write_u16(to, reply->saturated);
     bridge_write_bytes(to, reply->sums);
@@ -164,6 +197,8 @@ uint8_t bridge_dispatch(uint8_t command, const uint8_t *payload, size_t length, 
     case BRIDGE_VERIFY_TILE: return do_verify_tile(&from, to);
     case BRIDGE_COMMIT_TILE: return do_commit_tile(&from, to);
     case BRIDGE_SET_RANGE: return do_set_range(&from, to);
+    case BRIDGE_READ_ROW: return do_read_row(&from, to);
+    case BRIDGE_SELF_TEST: return do_self_test(&from, to);
     case BRIDGE_MULTIPLY: return do_multiply(&from, to);
     default: return BRIDGE_REFUSAL_UNKNOWN_COMMAND;
     }

@@ -16,6 +16,8 @@ uint8_t on_write_tile(const bridge_write_tile_request *request);
 uint8_t on_verify_tile(const bridge_verify_tile_request *request, bridge_verify_tile_reply *reply);
 uint8_t on_commit_tile(const bridge_commit_tile_request *request);
 uint8_t on_set_range(const bridge_set_range_request *request);
+uint8_t on_read_row(const bridge_read_row_request *request, bridge_read_row_reply *reply);
+uint8_t on_self_test(const bridge_self_test_request *request, bridge_self_test_reply *reply);
 uint8_t on_multiply(const bridge_multiply_request *request, bridge_multiply_reply *reply);
 
 void bridge_write_hello_reply(bridge_writer *to, const bridge_hello_reply *reply);
@@ -23,4 +25,6 @@ void bridge_write_ping_reply(bridge_writer *to, const bridge_ping_reply *reply);
 void bridge_write_status_reply(bridge_writer *to, const bridge_status_reply *reply);
 void bridge_write_environment_reply(bridge_writer *to, const bridge_environment_reply *reply);
 void bridge_write_verify_tile_reply(bridge_writer *to, const bridge_verify_tile_reply *reply);
+void bridge_write_read_row_reply(bridge_writer *to, const bridge_read_row_reply *reply);
+void bridge_write_self_test_reply(bridge_writer *to, const bridge_self_test_reply *reply);
 void bridge_write_multiply_reply(bridge_writer *to, const bridge_multiply_reply *reply);

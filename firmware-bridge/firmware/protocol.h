@@ -24,6 +24,10 @@ typedef struct { const uint8_t *at; uint16_t length; } bridge_bytes;
 #define BRIDGE_REFUSAL_TOO_WIDE 6
 #define BRIDGE_REFUSAL_UNSUPPORTED 7
 
+#define BRIDGE_FEATURE_ENVIRONMENT 1
+#define BRIDGE_FEATURE_READ_ROW 2
+#define BRIDGE_FEATURE_SELF_TEST 4
+
 /* Opens a session. protocol 0 in the reply: no version in common; nonce 0: the device has just started. */
 #define BRIDGE_HELLO 0x01
 typedef struct {
@@ -48,6 +52,7 @@ typedef struct {
     uint8_t weight_bits;
     uint8_t input_bits;
     uint8_t adc_bits;
+    uint16_t features;
     bridge_bytes uid;
 } bridge_hello_reply;
 
@@ -76,13 +81,14 @@ typedef struct {
 /* Answers, then restarts; tiles are lost. */
 #define BRIDGE_RESET 0x04
 
-/* Emulators only. mask: 1 age of all tiles, 2 temperature, 4 another chip (seed). */
+/* Emulators only. mask: 1 age of all tiles, 2 temperature, 4 another chip (seed), 8 a dead column, whose sums are 0 in all tiles (65535: none). */
 #define BRIDGE_ENVIRONMENT 0x08
 typedef struct {
     uint8_t mask;
     uint32_t age_seconds;
     int32_t temperature_mc;
     uint32_t seed;
+    uint16_t dead_column;
 } bridge_environment_request;
 typedef struct {
     uint32_t age_seconds;
@@ -122,6 +128,27 @@ typedef struct {
     uint16_t tile;
     bridge_bytes steps;
 } bridge_set_range_request;
+
+/* One-hot read-back: the sums of all columns, in ADC codes, as i16, with code 1 on one row and 0 on the others. */
+#define BRIDGE_READ_ROW 0x14
+typedef struct {
+    uint16_t tile;
+    uint16_t row;
+} bridge_read_row_request;
+typedef struct {
+    bridge_bytes sums;
+} bridge_read_row_reply;
+
+/* Programs a pattern, reads it by 16 rows at a time, and leaves the tile empty. weak: groups of 16 cells that read less than half or more than one and a half times what they hold, of so many. deadColumns: one bit for each column, u8 by u8 from the lowest bit on, 1 where all of its groups are weak. */
+#define BRIDGE_SELF_TEST 0x15
+typedef struct {
+    uint16_t tile;
+} bridge_self_test_request;
+typedef struct {
+    uint16_t groups;
+    uint16_t weak;
+    bridge_bytes dead_columns;
+} bridge_self_test_reply;
 
 /* Whole u8 vectors of the tile's rows; the sums of its columns, in ADC codes, as i16 or i32 (width 2 or 4). */
 #define BRIDGE_MULTIPLY 0x20

@@ -46,6 +46,7 @@ static void fill_greeting(bridge_hello_reply *reply, uint8_t protocol, uint32_t 
         .weight_bits = CHIP_WEIGHT_BITS,
         .input_bits = INPUT_BITS,
         .adc_bits = CHIP_ADC_BITS,
+        .features = BRIDGE_FEATURE_ENVIRONMENT | BRIDGE_FEATURE_READ_ROW | BRIDGE_FEATURE_SELF_TEST,
         .uid = {chip_uid(), 8},
     };
 }

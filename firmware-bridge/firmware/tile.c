@@ -2,6 +2,8 @@
 #include "fixed.h"
 
 #define INPUT_BITS 8u
+#define NIBBLE_BITS 4u
+#define NIBBLES (1u << NIBBLE_BITS)
 #define ZERO_C_MK 273150
 #define LONGEST_SHIFT 20
 #define MULTIPLIERS_END 32768
@@ -127,54 +129,109 @@ void tile_prepare(tile *self, int32_t warmer_mc) {
     self->prepared = true;
 }
 
-/* What is left of a word's bytes, added up with carries, without the odd ones are the even ones. */
-static void spread(uint32_t total, uint32_t odd, int32_t bias, int32_t *sums) {
-    const uint32_t even = total - (odd << 8);
-    sums[0] = (int32_t)(even & 0xffffu) - bias;
-    sums[1] = (int32_t)(odd & 0xffffu) - bias;
-    sums[2] = (int32_t)(even >> 16) - bias;
-    sums[3] = (int32_t)(odd >> 16) - bias;
+/*
+ * Column sums of all lanes for one bit of the inputs. Per word of four lanes: the sum of the words, whose bytes carry
+ * into each other, and the sum of their odd bytes, which takes that apart again.
+ */
+typedef struct {
+    uint32_t total[TILE_LANES / 4];
+    uint32_t odd[TILE_LANES / 4];
+    unsigned active; /* rows */
+} plane_sums;
+
+/* The rows of a vector in the Gray order of one half of their codes, those without a bit in it left out. */
+typedef struct {
+    const uint32_t *rows[CHIP_ROWS];
+    /* Of each half of a code, by its place in the order. */
+    unsigned ends[NIBBLES];
+} sorted_rows;
+
+static void sort_rows(const tile *self, const uint8_t *vector, unsigned from_bit, sorted_rows *sorted) {
+    /* The inverse of i ^ (i >> 1). */
+    static const uint8_t places[NIBBLES] = {0, 1, 3, 2, 7, 6, 4, 5, 15, 14, 12, 13, 8, 9, 11, 10};
+    unsigned *const ends = sorted->ends;
+    for (unsigned place = 0; place < NIBBLES; place++) ends[place] = 0;
+    for (unsigned row = 0; row < self->rows; row++) ends[places[(vector[row] >> from_bit) & (NIBBLES - 1)]]++;
+    for (unsigned place = 0, end = 0; place < NIBBLES; place++) {
+        const unsigned count = place == 0 ? 0 : ends[place];
+        ends[place] = end;
+        end += count;
+    }
+    for (unsigned row = 0; row < self->rows; row++) {
+        const unsigned place = places[(vector[row] >> from_bit) & (NIBBLES - 1)];
+        if (place > 0) sorted->rows[ends[place]++] = self->cells[row];
+    }
 }
 
-/* Sixteen lanes, four words, of all active rows. Written out, because it is where the time goes. */
-static void add_words(const uint32_t *const *active, unsigned count, unsigned word, int32_t *sums) {
+/* Which bit is another one at this place than at the place before. */
+static unsigned changed_at(unsigned place) {
+    unsigned bit = 0;
+    while (bit < NIBBLE_BITS - 1 && ((place >> bit) & 1u) == 0) bit++;
+    return bit;
+}
+
+/*
+ * Sixteen lanes, four words. From place to place in the Gray order one bit changes, so one running sum serves all: the
+ * sum of a bit is what was added while it was set, so what there was at each end of such a time less what there was at
+ * its beginning. Every row is added once instead of once for each of its bits. Written out, because it is where the
+ * time goes.
+ */
+static void add_words(const sorted_rows *sorted, unsigned word, plane_sums *planes) {
     uint32_t total0 = 0, total1 = 0, total2 = 0, total3 = 0;
     uint32_t odd0 = 0, odd1 = 0, odd2 = 0, odd3 = 0;
-    for (const uint32_t *const *const end = active + count; active < end; active++) {
-        const uint32_t *const cells = *active + word;
-        const uint32_t first = cells[0], second = cells[1], third = cells[2], fourth = cells[3];
-        total0 += first;
-        odd0 += (first >> 8) & ODD_BYTES;
-        total1 += second;
-        odd1 += (second >> 8) & ODD_BYTES;
-        total2 += third;
-        odd2 += (third >> 8) & ODD_BYTES;
-        total3 += fourth;
-        odd3 += (fourth >> 8) & ODD_BYTES;
-    }
-    const int32_t bias = (int32_t)(CELL_NONE * count);
-    spread(total0, odd0, bias, sums);
-    spread(total1, odd1, bias, sums + 4);
-    spread(total2, odd2, bias, sums + 8);
-    spread(total3, odd3, bias, sums + 12);
-}
-
-/* Adds up the rows whose code has this bit. Returns how many. */
-static unsigned add_rows(const tile *self, const uint8_t *vector, unsigned bit, int32_t *sums) {
-    const uint32_t *active[CHIP_ROWS];
-    unsigned count = 0;
-    for (unsigned row = 0; row < self->rows; row++) {
-        active[count] = self->cells[row];
-        count += (vector[row] >> bit) & 1u;
-    }
-    if (count == 0) return 0;
-    for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
-        const unsigned first = plane * CHIP_COLUMNS;
-        for (unsigned lane = first; lane < first + self->columns; lane += 16) {
-            add_words(active, count, lane / 4, sums + lane);
+    const uint32_t *const *next = sorted->rows;
+    for (unsigned place = 1;; place++) {
+        uint32_t *const total = planes[changed_at(place)].total + word;
+        uint32_t *const odd = planes[changed_at(place)].odd + word;
+        total[0] = total0 - total[0];
+        total[1] = total1 - total[1];
+        total[2] = total2 - total[2];
+        total[3] = total3 - total[3];
+        odd[0] = odd0 - odd[0];
+        odd[1] = odd1 - odd[1];
+        odd[2] = odd2 - odd[2];
+        odd[3] = odd3 - odd[3];
+        if (place == NIBBLES) return;
+        for (const uint32_t *const *const end = sorted->rows + sorted->ends[place]; next < end; next++) {
+            const uint32_t *const cells = *next + word;
+            const uint32_t first = cells[0], second = cells[1], third = cells[2], fourth = cells[3];
+            total0 += first;
+            odd0 += (first >> 8) & ODD_BYTES;
+            total1 += second;
+            odd1 += (second >> 8) & ODD_BYTES;
+            total2 += third;
+            odd2 += (third >> 8) & ODD_BYTES;
+            total3 += fourth;
+            odd3 += (fourth >> 8) & ODD_BYTES;
         }
     }
-    return count;
+}
+
+/* Adds up the rows for each of four bits of the vector's codes. */
+static void add_rows(const tile *self, const uint8_t *vector, unsigned from_bit, plane_sums *planes) {
+    sorted_rows sorted;
+    sort_rows(self, vector, from_bit, &sorted);
+    for (unsigned bit = 0; bit < NIBBLE_BITS; bit++) {
+        planes[bit] = (plane_sums){.active = 0};
+        for (unsigned row = 0; row < self->rows; row++) planes[bit].active += (vector[row] >> (from_bit + bit)) & 1u;
+    }
+    for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
+        const unsigned first = plane * CHIP_COLUMNS;
+        for (unsigned lane = first; lane < first + self->columns; lane += 16) add_words(&sorted, lane / 4, planes);
+    }
+}
+
+/* The lanes' sums in 1/64 unit cells. */
+static void unpack(const plane_sums *from, int32_t *sums) {
+    const int32_t bias = (int32_t)(CELL_NONE * from->active);
+    for (unsigned word = 0; word < TILE_LANES / 4; word++) {
+        const uint32_t odd = from->odd[word];
+        const uint32_t even = from->total[word] - (odd << 8);
+        *sums++ = (int32_t)(even & 0xffffu) - bias;
+        *sums++ = (int32_t)(odd & 0xffffu) - bias;
+        *sums++ = (int32_t)(even >> 16) - bias;
+        *sums++ = (int32_t)(odd >> 16) - bias;
+    }
 }
 
 /* Adds code * 2^(bit + plane) of each lane to its column's total. */
@@ -203,15 +260,17 @@ static uint32_t convert(tile *self, const int32_t *sums, unsigned bit, int32_t *
 }
 
 uint32_t tile_multiply(tile *self, const uint8_t *vector, int32_t *totals) {
-    int32_t sums[TILE_LANES] = {0};
+    static plane_sums planes[NIBBLE_BITS];
+    int32_t sums[TILE_LANES];
     uint32_t saturated = 0;
     for (unsigned column = 0; column < self->columns; column++) totals[column] = 0;
-    for (unsigned bit = 0; bit < INPUT_BITS; bit++) {
-        if (add_rows(self, vector, bit, sums) == 0) {
-            if (CHIP_SKIPS_EMPTY_PLANES) continue;
-            for (unsigned lane = 0; lane < TILE_LANES; lane++) sums[lane] = 0;
+    for (unsigned from_bit = 0; from_bit < INPUT_BITS; from_bit += NIBBLE_BITS) {
+        add_rows(self, vector, from_bit, planes);
+        for (unsigned bit = 0; bit < NIBBLE_BITS; bit++) {
+            if (CHIP_SKIPS_EMPTY_PLANES && planes[bit].active == 0) continue;
+            unpack(&planes[bit], sums);
+            saturated += convert(self, sums, from_bit + bit, totals);
         }
-        saturated += convert(self, sums, bit, totals);
     }
     return saturated;
 }

@@ -42,6 +42,8 @@ export const commands = {
       inputBits: "u8",
       /** 0: exact sums. */
       adcBits: "u8",
+      /** Which commands it does that not all devices do: see `features`. */
+      features: "u16",
       /** Of the chip, for ever. */
       uid: "bytes",
     },
@@ -66,8 +68,9 @@ export const commands = {
   reset: { id: 0x04, about: "Answers, then restarts; tiles are lost.", request: {}, reply: {} },
   environment: {
     id: 0x08,
-    about: "Emulators only. mask: 1 age of all tiles, 2 temperature, 4 another chip (seed).",
-    request: { mask: "u8", ageSeconds: "u32", temperatureMc: "i32", seed: "u32" },
+    about:
+      "Emulators only. mask: 1 age of all tiles, 2 temperature, 4 another chip (seed), 8 a dead column, whose sums are 0 in all tiles (65535: none).",
+    request: { mask: "u8", ageSeconds: "u32", temperatureMc: "i32", seed: "u32", deadColumn: "u16" },
     reply: { ageSeconds: "u32", temperatureMc: "i32", seed: "u32" },
   },
   writeTile: {
@@ -94,6 +97,20 @@ export const commands = {
     request: { tile: "u16", steps: "bytes" },
     reply: {},
   },
+  readRow: {
+    id: 0x14,
+    about:
+      "One-hot read-back: the sums of all columns, in ADC codes, as i16, with code 1 on one row and 0 on the others.",
+    request: { tile: "u16", row: "u16" },
+    reply: { sums: "bytes" },
+  },
+  selfTest: {
+    id: 0x15,
+    about:
+      "Programs a pattern, reads it by 16 rows at a time, and leaves the tile empty. weak: groups of 16 cells that read less than half or more than one and a half times what they hold, of so many. deadColumns: one bit for each column, u8 by u8 from the lowest bit on, 1 where all of its groups are weak.",
+    request: { tile: "u16" },
+    reply: { groups: "u16", weak: "u16", deadColumns: "bytes" },
+  },
   multiply: {
     id: 0x20,
     about: "Whole u8 vectors of the tile's rows; the sums of its columns, in ADC codes, as i16 or i32 (width 2 or 4).",
@@ -115,6 +132,9 @@ const names = new Map<number, CommandName>(commandNames.map((name) => [commands[
 export function commandOf(id: number): CommandName | undefined {
   return names.get(id);
 }
+
+/** Bits of HELLO's `features`. */
+export const features = { environment: 1, readRow: 2, selfTest: 4 } as const;
 
 /** Why a device does not do what a request asks. The payload of a refusal is one of these, u8. */
 export const refusals = {

@@ -11,6 +11,10 @@ export interface LineFaults {
   readonly drops?: number;
   readonly duplicates?: number;
   readonly splits?: number;
+  /** A write is overtaken by the next one. */
+  readonly reorders?: number;
+  /** Every byte arrives by itself. */
+  readonly shreds?: boolean;
 }
 
 /** How fast a line is: ten bits a byte, each way. */
@@ -24,9 +28,8 @@ export interface LineSpeed {
  * late as the line's speed has it.
  */
 export function pair(faults: LineFaults = { seed: 0 }, name = "pair", speed?: LineSpeed): [Transport, Transport] {
-  const damage = damager(faults);
-  const left = new End(name, damage, speed);
-  const right = new End(name, damage, speed);
+  const left = new End(name, damager(faults), speed);
+  const right = new End(name, damager({ ...faults, seed: faults.seed + 1 }), speed);
   left.peer = right;
   right.peer = left;
   return [left, right];
@@ -92,14 +95,30 @@ class End implements Transport {
   }
 }
 
-function damager({ seed, byteErrors = 0, drops = 0, duplicates = 0, splits = 0 }: LineFaults): Damage {
-  if (byteErrors + drops + duplicates + splits === 0) return (bytes) => [bytes.slice()];
+function damager({
+  seed,
+  byteErrors = 0,
+  drops = 0,
+  duplicates = 0,
+  splits = 0,
+  reorders = 0,
+  shreds = false,
+}: LineFaults): Damage {
+  if (byteErrors + drops + duplicates + splits + reorders === 0 && !shreds) return (bytes) => [bytes.slice()];
   const next = uniform(seed);
+  let late: Uint8Array[] = [];
   return (bytes) => {
     if (next() < drops) return [];
     const noisy = bytes.map((byte) => (next() < byteErrors ? byte ^ (1 << Math.floor(8 * next())) : byte));
     const cut = next() < splits ? Math.floor(noisy.length * next()) : 0;
-    const parts = [noisy.subarray(0, cut), noisy.subarray(cut)].filter(({ length }) => length > 0);
-    return next() < duplicates ? [...parts, ...parts] : parts;
+    const whole = [noisy.subarray(0, cut), noisy.subarray(cut)].filter(({ length }) => length > 0);
+    const parts = shreds ? Array.from(noisy, (byte) => Uint8Array.of(byte)) : whole;
+    if (late.length === 0 && next() < reorders) {
+      late = parts;
+      return [];
+    }
+    const overtaken = late;
+    late = [];
+    return [...(next() < duplicates ? [...parts, ...parts] : parts), ...overtaken];
   };
 }

@@ -102,7 +102,7 @@ async function story({ session, place }: OpenAccelerator): Promise<Story> {
   };
   const corrected = await polarizeAccelerator(polarized, basis, unit);
   const fresh = await residual(corrected);
-  await session.request("environment", { mask: 1, ageSeconds: MONTH, temperatureMc: 0, seed: 0 });
+  await session.request("environment", { mask: 1, ageSeconds: MONTH, temperatureMc: 0, seed: 0, deadColumn: 0 });
   const drifted = await residual(corrected);
   await unit.rerange();
   const recalibrated = await residual(await polarizeAccelerator(polarized, basis, unit));

@@ -5,7 +5,9 @@
 #define UART_DATA REGISTER(UART)
 #define UART_FLAGS REGISTER(UART + 0x18)
 #define RX_EMPTY 0x10u
-#define TX_FULL 0x20u
+#define RX_FULL 0x40u
+#define TX_EMPTY 0x80u
+#define FIFO_BYTES 16u
 
 const uint32_t board_clock_hz = 12000000;
 const unsigned board_uart_irq = 5;
@@ -26,13 +28,22 @@ void board_start_uart(void) {
 }
 
 void board_uart_isr(void) {
-    while ((UART_FLAGS & RX_EMPTY) == 0) received((uint8_t)UART_DATA);
+    for (;;) {
+        const uint32_t flags = UART_FLAGS;
+        if ((flags & RX_EMPTY) != 0) return;
+        for (unsigned left = (flags & RX_FULL) != 0 ? FIFO_BYTES : 1; left > 0; left--) received((uint8_t)UART_DATA);
+    }
 }
 
 void board_tick(void) { board_uart_isr(); }
 
 void board_put(uint8_t byte) {
-    while ((UART_FLAGS & TX_FULL) != 0) {
+    static unsigned room;
+    if (room == 0) {
+        while ((UART_FLAGS & TX_EMPTY) == 0) {
+        }
+        room = FIFO_BYTES;
     }
+    room--;
     UART_DATA = byte;
 }
