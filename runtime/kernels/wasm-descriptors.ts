@@ -67,7 +67,15 @@ export const descriptors = {
     bZero: "f32",
     bias: "f32",
   },
-  Conversion: { input: "usize", output: "usize", length: "usize", scale: "f32", zero: "f32", table: "usize" },
+  Conversion: {
+    input: "usize",
+    output: "usize",
+    length: "usize",
+    scale: "f32",
+    zero: "f32",
+    highest: "f32",
+    table: "usize",
+  },
 } as const;
 
 type Descriptors = typeof descriptors;

@@ -17,6 +17,7 @@ export function packConversion(memory: Memory, { op, input, output }: ConvertSte
     length: sizeOf(input.shape),
     scale: toCodes ? 1 / output.scale : input.scale,
     zero: toCodes ? output.zeroPoint : input.zeroPoint,
+    highest: 255,
     table: 0,
   });
 }
@@ -28,6 +29,7 @@ export function packLookup(memory: Memory, { input, output, table }: LookupStep)
     length: sizeOf(input.shape),
     scale: 0,
     zero: 0,
+    highest: 255,
     table: memory.keep(table),
   });
 }

@@ -119,18 +119,22 @@ function packWeighted(
   return { fields, narrow };
 }
 
-export function packDepthwise(memory: Memory, step: DepthwiseStep): number {
-  const { weights, input, output } = step;
+export function packDepthwise(memory: Memory, step: DepthwiseStep): Packed {
+  const { weights, input, output, kernel, dilation } = step;
+  const { rows, columns, codes } = weights;
   const { scales, bias, target } = foldProduct(step);
+  const square = [...kernel, ...dilation].join() === "3,3,1,1";
+  const special = square && isNarrow(codes, columns, [{ row: 0, count: rows }]);
   const { taps } = windowsOf(step);
   const even = taps.length % 2 === 0 ? taps : [...taps, taps[taps.length - 1]];
-  return describe(memory, "Depthwise", {
+  const descriptor = describe(memory, "Depthwise", {
     window: describeWindow(memory, step, input.zeroPoint, 0),
     target: describeTarget(memory, output, target),
     pairs: memory.keep(Int32Array.from(even)),
     pairCount: even.length / 2,
-    weights: memory.keep(packPairs(weights.codes, weights.rows, weights.columns)),
-    scales: memory.keep(packPanels(scales, weights.columns)),
-    bias: memory.keep(packPanels(bias, weights.columns)),
+    weights: memory.keep(special ? packPanels(Int16Array.from(codes), columns) : packPairs(codes, rows, columns)),
+    scales: memory.keep(packPanels(scales, columns)),
+    bias: memory.keep(packPanels(bias, columns)),
   });
+  return { kernel: special ? "depthwise3" : "depthwise", descriptor };
 }

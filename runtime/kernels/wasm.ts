@@ -93,7 +93,7 @@ function pack(memory: Memory, step: Step, family: Family): Packed | undefined {
       if (step.weights.rows === 0) return undefined;
       return packConv(memory, step, family);
     case "depthwise":
-      return { kernel: "depthwise", descriptor: packDepthwise(memory, step) };
+      return packDepthwise(memory, step);
     case "quantize":
     case "dequantize":
       return { kernel: step.op, descriptor: packConversion(memory, step) };

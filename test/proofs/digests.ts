@@ -54,7 +54,7 @@ function digestOf(load: LoadKernels, model: Uint8Array): string {
       const { step, slots } = convStep({ ...shape, ...of }, seed);
       hash.update(run(load, step, slots, seed).output);
     }
-    const { step, slots } = depthwiseStep({ input: [6, 5, 7 + seed], window }, seed);
+    const { step, slots } = depthwiseStep({ input: [6, 5, 7 + seed], window, ...of }, seed);
     hash.update(run(load, step, slots, seed).output);
   }
   const runner = new Runner(compile(decodeModel(model)), load);

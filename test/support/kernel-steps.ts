@@ -79,7 +79,7 @@ export function depthwiseStep(of: Omit<ConvCase, "columns">, seed: number): Buil
     ...window,
     input,
     output,
-    weights: randomMatrix(rows, channels, ONE_BLOCK, seed + 1),
+    weights: randomMatrix(rows, channels, ONE_BLOCK, seed + 1, of.narrow ? 64 : 127),
     bias: randomFloats(channels, seed + 2),
     clamp: of.clamp ?? NO_CLAMP,
   };

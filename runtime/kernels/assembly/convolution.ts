@@ -19,13 +19,18 @@ function convolve<W>(d: Convolution): void {
 
 /** Four windows at once, the surrogate's z first: its weights are always narrow. */
 function matrix<W>(d: Convolution, image: usize): void {
-  const window = d.window;
-  const last = window.positions - 1;
+  const window = d.window, main = d.main, side = d.side;
+  const last = window.positions - 1, width = window.width, step = window.stepX;
   for (let p = 0; p <= last; p += 4) {
-    const a0 = windowAt(window, image, p), a1 = windowAt(window, image, p + 1);
-    const a2 = windowAt(window, image, p + 2), a3 = windowAt(window, image, p + 3);
-    product4<u8>(d.side, 0, 3, a0, a1, a2, a3);
-    product4<W>(d.main, p, last, a0, a1, a2, a3);
+    const a0 = windowAt(window, image, p);
+    let a1 = a0 + step, a2 = a1 + step, a3 = a2 + step;
+    if (p % width + 4 > width) {
+      a1 = windowAt(window, image, p + 1);
+      a2 = windowAt(window, image, p + 2);
+      a3 = windowAt(window, image, p + 3);
+    }
+    if (side.panels) product4<u8>(side, 0, 3, a0, a1, a2, a3);
+    product4<W>(main, p, last, a0, a1, a2, a3);
   }
 }
 

@@ -72,7 +72,7 @@ export class Depthwise {
   /** Pairs of kernel elements, each two offsets relative to the window. */
   pairs: usize;
   pairCount: i32;
-  /** Eight channels after eight channels: per pair 8 x 2 weights of 16 bits. */
+  /** Eight channels after eight channels, 16 bits: per pair 8 x 2 weights; 3 x 3: per kernel element 8. */
   weights: usize;
   scales: usize;
   bias: usize;
@@ -110,5 +110,7 @@ export class Conversion {
   length: usize;
   scale: f32;
   zero: f32;
+  /** The greatest code: 255, from memory for the reason that memory.ts gives. */
+  highest: f32;
   table: usize;
 }

@@ -8,16 +8,17 @@ export function isNarrow<W>(): bool {
   return FAMILY > 0 && sizeof<W>() == 1 && !isSigned<W>();
 }
 
-/** Codes as `dot` takes them: dot4 wants them signed, 128 less. */
+/** The constant that the functions below want in a register all along: ones for dot2, sign bits for dot4. */
 @inline
-export function operand(codes: v128): v128 {
-  return FAMILY == 2 ? v128.xor(codes, signs()) : codes;
+export function constant(): v128 {
+  return FAMILY == 2 ? signs() : FAMILY == 1 ? ones() : i32x4.splat(0);
 }
 
-/** The four codes at an address, in all lanes, as an operand. */
+/** Four codes in all lanes, as `dot` takes them: dot4 wants them signed, 128 less. */
 @inline
-export function four(at: usize): v128 {
-  return operand(v128.load32_splat(at));
+export function four(at: usize, c: v128): v128 {
+  const codes = v128.load32_splat(at);
+  return FAMILY == 2 ? v128.xor(codes, c) : codes;
 }
 
 /** What sums begin with: 0, or for dot4 what the signed codes lack, 128 times the weights. */
@@ -27,13 +28,13 @@ export function begin<W>(starts: usize): v128 {
 }
 
 /**
- * Adds w[4 i .. 4 i + 3] . x[4 i .. 4 i + 3] to lane i: w signed, x an operand. The relaxed instructions may saturate
+ * Adds w[4 i .. 4 i + 3] . x[4 i .. 4 i + 3] to lane i: w signed, x from `four`. The relaxed instructions may saturate
  * the sum of a pair to 16 bits, which narrow weights never need (wasm-packing.ts); whether they take x for signed or
  * not depends on the machine and is tried before they are used (family.ts).
  */
 @inline
-export function dot(sum: v128, w: v128, x: v128): v128 {
+export function dot(sum: v128, w: v128, x: v128, c: v128): v128 {
   if (FAMILY == 2) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, sum);
-  if (FAMILY == 1) return i32x4.add(sum, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(w, x), ones()));
+  if (FAMILY == 1) return i32x4.add(sum, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(w, x), c));
   return sum;
 }

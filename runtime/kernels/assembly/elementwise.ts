@@ -51,13 +51,14 @@ export function mul(d: Elementwise): void {
 }
 
 export function quantize(d: Conversion): void {
-  const scale = f32x4.splat(d.scale), zero = f32x4.splat(d.zero), lowest = f32x4.splat(0), highest = f32x4.splat(255);
-  for (let i: usize = 0; i < d.length; i += 8) {
-    const from = d.input + (i << 2);
+  const scale = f32x4.splat(d.scale), zero = f32x4.splat(d.zero), lowest = f32x4.splat(0), highest = f32x4.splat(d.highest);
+  const length = d.length;
+  let from = d.input, to = d.output;
+  for (let i: usize = 0; i < length; i += 8, from += 32, to += 8) {
     const x = clamped(f32x4.add(f32x4.mul(v128.load(from), scale), zero), lowest, highest);
     const y = clamped(f32x4.add(f32x4.mul(v128.load(from, 16), scale), zero), lowest, highest);
-    if (d.length - i >= 8) v128.store64_lane(d.output + i, toCodes(x, y), 0);
-    else storeBytes(d.output + i, toCodes(x, y), <i32>(d.length - i));
+    if (length - i >= 8) v128.store64_lane(to, toCodes(x, y), 0);
+    else storeBytes(to, toCodes(x, y), <i32>(length - i));
   }
 }
 

@@ -1,7 +1,7 @@
 import { Product } from "./descriptors";
-import { begin, dot, four, isNarrow } from "./dot";
+import { begin, constant, dot, four, isNarrow } from "./dot";
 import { scratch } from "./memory";
-import { real, store8 } from "./storing";
+import { clamped, real, store8, toCodes } from "./storing";
 
 /**
  * Exact sums of u8 codes times i8 weights for one or four windows and panels of eight columns, scaled block by block
@@ -44,10 +44,12 @@ function store2(to: usize, low: v128, high: v128): void {
 /** Four windows and all panels. The outputs of the four are those of position `p` and the next up to `last`. */
 export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize, a2: usize, a3: usize): void {
   const y = scratch();
+  const c = constant();
   const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
   const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
   const columns = d.target.columns;
-  const o0 = p * columns, o1 = min(p + 1, last) * columns, o2 = min(p + 2, last) * columns, o3 = min(p + 3, last) * columns;
+  const o0 = <usize>(p * columns), o1 = <usize>(min(p + 1, last) * columns), o2 = <usize>(min(p + 2, last) * columns), o3 = <usize>(min(p + 3, last) * columns);
+  const simple = d.target.codes && !d.residual, output = d.target.output;
   let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias, b = d.b;
   for (let column = 0; column < panels << 3; column += 8) {
     let runs = d.runs;
@@ -64,14 +66,14 @@ export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize,
         for (const stop = q0 + load<usize>(runs, 4); q0 < stop; q0 += 4, q1 += 4, q2 += 4, q3 += 4, w += 32) {
           if (isNarrow<W>()) {
             const w0 = v128.load(w), w1 = v128.load(w, 16);
-            let x = four(q0);
-            s00 = dot(s00, w0, x), s01 = dot(s01, w1, x);
-            x = four(q1);
-            s10 = dot(s10, w0, x), s11 = dot(s11, w1, x);
-            x = four(q2);
-            s20 = dot(s20, w0, x), s21 = dot(s21, w1, x);
-            x = four(q3);
-            s30 = dot(s30, w0, x), s31 = dot(s31, w1, x);
+            let x = four(q0, c);
+            s00 = dot(s00, w0, x, c), s01 = dot(s01, w1, x, c);
+            x = four(q1, c);
+            s10 = dot(s10, w0, x, c), s11 = dot(s11, w1, x, c);
+            x = four(q2, c);
+            s20 = dot(s20, w0, x, c), s21 = dot(s21, w1, x, c);
+            x = four(q3, c);
+            s30 = dot(s30, w0, x, c), s31 = dot(s31, w1, x, c);
             continue;
           }
           const w0 = v128.load8x8_s(w), w1 = v128.load8x8_s(w, 8), v0 = v128.load8x8_s(w, 16), v1 = v128.load8x8_s(w, 24);
@@ -123,6 +125,14 @@ export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize,
       factor = v128.load32_splat(z + 3 * zBytes);
       y30 = addScaled(y30, factor, b0), y31 = addScaled(y31, factor, b1);
     }
+    if (simple && column + 8 <= columns) {
+      const to = output + <usize>column;
+      v128.store64_lane(to + o0, toCodes(clamped(y00, lowest, highest), clamped(y01, lowest, highest)), 0);
+      v128.store64_lane(to + o1, toCodes(clamped(y10, lowest, highest), clamped(y11, lowest, highest)), 0);
+      v128.store64_lane(to + o2, toCodes(clamped(y20, lowest, highest), clamped(y21, lowest, highest)), 0);
+      v128.store64_lane(to + o3, toCodes(clamped(y30, lowest, highest), clamped(y31, lowest, highest)), 0);
+      continue;
+    }
     finish(d, o0, column, y00, y01, lowest, highest);
     finish(d, o1, column, y10, y11, lowest, highest);
     finish(d, o2, column, y20, y21, lowest, highest);
@@ -132,6 +142,7 @@ export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize,
 
 /** The one window of a vector and one panel. */
 export function product1<W>(d: Product, panel: usize, a: usize): void {
+  const c = constant();
   let runs = d.runs;
   let w = d.weights + panel * d.panelBytes;
   let starts = d.starts + ((panel * d.blocks) << 5);
@@ -145,8 +156,8 @@ export function product1<W>(d: Product, panel: usize, a: usize): void {
       let q = a + load<usize>(runs);
       for (const stop = q + load<usize>(runs, 4); q < stop; q += 4, w += 32) {
         if (isNarrow<W>()) {
-          const x = four(q);
-          s0 = dot(s0, v128.load(w), x), s1 = dot(s1, v128.load(w, 16), x);
+          const x = four(q, c);
+          s0 = dot(s0, v128.load(w), x, c), s1 = dot(s1, v128.load(w, 16), x, c);
           continue;
         }
         const pairs = codes(q);
@@ -167,6 +178,7 @@ export function product1<W>(d: Product, panel: usize, a: usize): void {
 export function product1x32<W>(d: Product, panel: usize, a: usize): void {
   const y = scratch();
   const pitch = d.blocks << 5;
+  const c = constant();
   let runs = d.runs;
   let w = d.weights + panel * d.panelBytes;
   let w1 = w + d.panelBytes, w2 = w1 + d.panelBytes, w3 = w2 + d.panelBytes;
@@ -182,11 +194,11 @@ export function product1x32<W>(d: Product, panel: usize, a: usize): void {
       let q = a + load<usize>(runs);
       for (const stop = q + load<usize>(runs, 4); q < stop; q += 4, w += 32, w1 += 32, w2 += 32, w3 += 32) {
         if (isNarrow<W>()) {
-          const x = four(q);
-          s00 = dot(s00, v128.load(w), x), s01 = dot(s01, v128.load(w, 16), x);
-          s10 = dot(s10, v128.load(w1), x), s11 = dot(s11, v128.load(w1, 16), x);
-          s20 = dot(s20, v128.load(w2), x), s21 = dot(s21, v128.load(w2, 16), x);
-          s30 = dot(s30, v128.load(w3), x), s31 = dot(s31, v128.load(w3, 16), x);
+          const x = four(q, c);
+          s00 = dot(s00, v128.load(w), x, c), s01 = dot(s01, v128.load(w, 16), x, c);
+          s10 = dot(s10, v128.load(w1), x, c), s11 = dot(s11, v128.load(w1, 16), x, c);
+          s20 = dot(s20, v128.load(w2), x, c), s21 = dot(s21, v128.load(w2, 16), x, c);
+          s30 = dot(s30, v128.load(w3), x, c), s31 = dot(s31, v128.load(w3, 16), x, c);
           continue;
         }
         const pairs = codes(q);
@@ -227,8 +239,8 @@ function finish1(d: Product, panel: usize, low: v128, high: v128): void {
 
 /** Adds the residual's eight codes, if there is one, and stores: columns from `column` on of the output at `start`. */
 @inline
-function finish(d: Product, start: i32, column: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
-  const at = <usize>(start + column);
+function finish(d: Product, start: usize, column: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
+  const at = start + <usize>column;
   if (d.residual) {
     const codes = v128.load8x8_u(d.residual + at);
     const scale = f32x4.splat(d.residualScale);
