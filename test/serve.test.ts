@@ -198,6 +198,19 @@ test("an endless body is refused, not kept", async () => {
   assert.is(status, 413);
 });
 
+test("bodies that come in are bounded together, and what was held for those who hang up is free again", async () => {
+  const head = `POST /v2/models/sums/infer HTTP/1.1\r\nHost: d\r\nContent-Length: ${16 * 2 ** 20}\r\n\r\n`;
+  const part = Buffer.concat([Buffer.from(head), new Uint8Array(15 * 2 ** 20)]);
+  const connections = [1, 2, 3].map(() => new LoadConnection(socket));
+  const first = await Promise.race(connections.map((connection) => connection.ask(part)));
+  assert.is(first?.status, 503);
+  for (const connection of connections) connection.close();
+  const deadline = performance.now() + 5000;
+  let status = 0;
+  while (status !== 200 && performance.now() < deadline) ({ status } = await infer({ inputs: [input()] }));
+  assert.is(status, 200);
+});
+
 test("too many at once are told so, and the others are answered", async () => {
   let open = (): void => undefined;
   gate = new Promise((resolve) => {

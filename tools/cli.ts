@@ -6,7 +6,6 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { asset } from "../runtime/base/assets.ts";
 import { criterionNames, formatNames } from "../runtime/model/stages.ts";
 import { wholeNumber } from "./arguments.ts";
-import { completion, shellNames } from "./completion.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
 import { addFleet } from "./fleet/cli.ts";
@@ -206,9 +205,10 @@ program
 
 program
   .command("completion <shell>")
-  .description(`Print a script that completes commands and options: ${shellNames.join(", ")}.`)
+  .description("Print a script that completes commands and options, for bash, zsh or fish.")
   .addHelpText("after", "\nExample:\n  polaredge completion bash > /usr/share/bash-completion/completions/polaredge")
-  .action((shell: string) => {
+  .action(async (shell: string) => {
+    const { completion } = await import("./completion.ts");
     process.stdout.write(completion(shell, program));
   });
 

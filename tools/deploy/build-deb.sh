@@ -21,7 +21,9 @@ cp package-lock.json "$lib/"
 (cd "$lib" && npm ci --silent --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund >&2)
 rm -f "$lib/package-lock.json" "$lib/node_modules/.package-lock.json"
 find "$lib" -path '*/prebuilds/*' -maxdepth 6 -type d ! -name 'linux-*' -exec rm -r {} +
-find "$lib/node_modules" -type f \( -name '*.map' -o -name '*.md' -o -name '*.ts' \) -delete
+find "$lib/node_modules" -type f \( -name '*.musl.node' -o -name '*.map' -o -name '*.md' -o -name '*.ts' \
+  -o -name '.*' \) -delete
+find "$lib" -type f -exec chmod 644 {} +
 find "$lib/node_modules/@tensorflow" -type d \( -name src -o -name demo \) -prune -exec rm -r {} +
 
 cli="node $lib/dist/tools/cli.js"
@@ -48,7 +50,7 @@ Recommends: systemd
 Section: science
 Priority: optional
 Description: runtime for fleets of small neural networks on small computers
- ${description}
+$(fold -s -w 78 <<<"$description" | sed 's/^/ /; s/ *$//')
 END
 find "$work" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 chmod -R u=rwX,go=rX "$work"
