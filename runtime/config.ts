@@ -7,6 +7,7 @@ import { describeIssues } from "./base/schema.ts";
 import type { BrokerOptions } from "./fleet/connection.ts";
 import { deviceId } from "./fleet/jobs.ts";
 import { OVER_MQTT } from "./fleet/sources.ts";
+import type { SparkplugOptions } from "./fleet/sparkplug/edge-node.ts";
 import type { ServeOptions } from "./serve/server.ts";
 
 /** What is in /etc/polaredge.json. */
@@ -29,6 +30,8 @@ export interface Config {
   } | null;
   /** Null: the device runs what it has, and nobody tells it anything. */
   readonly broker: BrokerOptions | null;
+  /** A second connection, as an edge node of Sparkplug B; none if absent. */
+  readonly sparkplug?: SparkplugOptions | undefined;
   readonly accelerator: {
     /** A serial port: /dev/serial/by-id/... */
     readonly address: string;
@@ -61,6 +64,12 @@ const config: z.ZodMiniType<Config> = z.strictObject({
     z.strictObject({ root: text, repository: z.union([z.literal(OVER_MQTT), z.url({ protocol: /^https?$/ })]) }),
   ),
   broker: z.nullable(brokerOptions),
+  sparkplug: z.optional(
+    z.strictObject({
+      group: z.string().check(z.regex(/^[^/+#]{1,64}$/)),
+      broker: z.optional(brokerOptions),
+    }),
+  ),
   accelerator: z._default(z.nullable(z.strictObject({ address: text, profile: text })), null),
   serve: z._default(
     z.nullable(

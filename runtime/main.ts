@@ -16,6 +16,7 @@ import type { Config } from "./config.ts";
 import { openFleet } from "./fleet/mqtt.ts";
 import { Outbox } from "./fleet/outbox.ts";
 import { blobUrl, Sources } from "./fleet/sources.ts";
+import { EdgeNode, withEdgeNode } from "./fleet/sparkplug/edge-node.ts";
 import type { Fleet, Info } from "./fleet/topics.ts";
 import { Transfers } from "./fleet/transfers.ts";
 import { Host } from "./health/host.ts";
@@ -114,9 +115,19 @@ function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentP
   } satisfies Omit<Info, "v" | "boot">;
 }
 
-function connector({ broker, device }: Config, outbox: Outbox, transfers: Transfers, log: Log): AgentParts["connect"] {
+function connector(
+  { broker, device, sparkplug }: Config,
+  outbox: Outbox,
+  transfers: Transfers,
+  log: Log,
+): AgentParts["connect"] {
   if (!broker) return () => alone;
-  return (listener) => openFleet({ device: device.id, broker, listener, outbox, transfers, clock: systemClock, log });
+  const own = { device: device.id, clock: systemClock, log };
+  return (listener) => {
+    const fleet = openFleet({ ...own, broker, listener, outbox, transfers });
+    if (!sparkplug) return fleet;
+    return withEdgeNode(fleet, new EdgeNode({ ...own, group: sparkplug.group, broker: sparkplug.broker ?? broker }));
+  };
 }
 
 /** For a device without a broker. */

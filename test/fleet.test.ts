@@ -138,6 +138,21 @@ test("all of it is in the audit log", async () => {
   ]);
 });
 
+test("two operators at once: each order arrives, each rollout ends, the log holds both", async () => {
+  await fleet.release("1.4.0");
+  const [left, right] = await Promise.all([
+    deploy("kws-1.4.0", { ...options, to: "sim-12,sim-13", waves: "100%" }),
+    deploy("kws-1.1.0", { ...options, to: "sim-4,sim-5", waves: "100%" }),
+  ]);
+  assert.equal([left.done, right.done], [true, true]);
+  assert.equal([fleet.serving("1.4.0"), fleet.serving("1.0.0")], [2, 0]);
+  const later = await deploy("kws-1.4.0", { ...options, approve: true, to: "sim-14,sim-15", waves: "50%,100%" });
+  const id = later.text.split(":")[0] ?? "";
+  const both = await Promise.all([change(id, "running", { config }), change(id, "running", { config })]);
+  for (const text of both) assert.match(text, /done, 2 devices: 2 succeeded/);
+  assert.match(await audit({ config }), /entries, none changed or missing$/);
+});
+
 test("what can't be is said before anything is ordered", async () => {
   const wrong: readonly (readonly [() => Promise<unknown>, string])[] = [
     [() => deploy("kws-9", options), "input/missing"],

@@ -11,7 +11,7 @@ import { rejection } from "./support/until.ts";
 
 const test = suite("preparer");
 const pi: DeviceProfile = await loadProfile("raspberry-pi-4");
-const profile = { ...pi, calibration: { ...pi.calibration, maxBytes: 64 * 2 ** 20 } };
+const profile = { ...pi, calibration: { ...pi.calibration, maxBytes: 200 * 2 ** 20 } };
 const probes = { shape: [1, 2], data: Float32Array.of(7, 8) };
 const job = (what: number): Preparation => ({
   model: Uint8Array.of(what),
@@ -54,6 +54,7 @@ test("its failures keep their code and detail", async () => {
 for (const [what, name] of [
   [2, "that ends without a word"],
   [3, "that takes more memory than the profile allows"],
+  [6, "that takes it outside of the heap"],
 ] as const) {
   test(`a worker ${name} is a failure, not the end of the agent`, async () => {
     const error = await rejection(preparer.prepare(job(what), () => undefined, never));

@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isFailure } from "../runtime/base/failure.ts";
 import type { Report } from "../runtime/fleet/topics.ts";
-import { Audit } from "../tools/fleet/audit.ts";
+import { Audit, type AuditHead } from "../tools/fleet/audit.ts";
 import { type DeviceView, decide, inOrder, type Rollout, type Standing, standingOf } from "../tools/fleet/rollout.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { rejection } from "./support/until.ts";
@@ -147,6 +147,9 @@ test("the audit log notices every line that was changed, taken out or put in", a
   const text = new TextDecoder().decode(await files.read("/op/audit.jsonl"));
   const lines = text.split("\n");
   const forged = [
+    "",
+    lines[0] ?? "",
+    [lines[0], lines[1], ""].join("\n"),
     text.replace("paused", "resume"),
     [lines[0], lines[2], ""].join("\n"),
     [lines[0], lines[0], lines[1], ""].join("\n"),
@@ -156,6 +159,27 @@ test("the audit log notices every line that was changed, taken out or put in", a
     await files.write("/op/audit.jsonl", new TextEncoder().encode(content));
     assert.ok(isFailure(await rejection(audit.read()), "store/corrupt"));
   }
+});
+
+test("a log that was cut off together with its own head is found out by a head kept elsewhere", async () => {
+  const files = new MemoryDisk();
+  const heads: AuditHead[] = [];
+  const audit = new Audit(files, "/op", async (head) => heads.push(head));
+  for (const action of ["deploy", "paused"]) await audit.note(action, {}, 1);
+  const before = files.copy();
+  await audit.note("done", {}, 1);
+  const shortened = new Audit(before, "/op");
+  assert.is((await shortened.read()).length, 2);
+  const error = await rejection(shortened.read(heads.slice(-1)));
+  assert.ok(isFailure(error, "store/corrupt"));
+  assert.match(error.message, /expected 3 lines, found 2/);
+});
+
+test("several processes write one log", async () => {
+  const files = new MemoryDisk();
+  const desks = Array.from({ length: 4 }, () => new Audit(files, "/op"));
+  await Promise.all(desks.flatMap((desk, i) => [1, 2, 3].map((n) => desk.note(`${i}.${n}`, {}, n))));
+  assert.is((await new Audit(files, "/op").read()).length, 12);
 });
 
 test.run();

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from "node:worker_threads";
 import type { DeviceProfile } from "../../device-profiles/device.ts";
+import { systemClock } from "../base/clock.ts";
 import { Failure, messageOf } from "../base/failure.ts";
 import type { Progress } from "../fleet/topics.ts";
 import type { Accelerator } from "../plan/unit.ts";
@@ -22,6 +23,8 @@ export type WorkerMessage =
   | { readonly type: "failed"; readonly error: PlainError };
 
 const MB = 2 ** 20;
+/** The heap has a limit of its own; weights, samples and WebAssembly are outside of it. */
+const WATCH_MS = 200;
 /** Below this V8 can't even start. */
 const LEAST_HEAP_MB = 64;
 
@@ -35,19 +38,33 @@ export function workerPreparer(profile: DeviceProfile, accelerator: Accelerator,
       signal.throwIfAborted();
       const { port1, port2 } = new MessageChannel();
       serveAccelerator(port1, accelerator);
+      const over = new AbortController();
       const worker = startWorker(entry, {
         workerData: { job, profile, port: port2 } satisfies WorkOrder,
         transferList: [port2],
         resourceLimits: { maxOldGenerationSizeMb: Math.max(LEAST_HEAP_MB, profile.calibration.maxBytes / MB) },
       });
       try {
-        return await outcome(worker, report, signal);
+        return await Promise.race([outcome(worker, report, signal), tooBig(profile.calibration.maxBytes, over.signal)]);
       } finally {
+        over.abort();
         port1.close();
         await worker.terminate();
       }
     },
   };
+}
+
+/** Rejects when the process has grown by more than that since. */
+async function tooBig(maxBytes: number, signal: AbortSignal): Promise<never> {
+  const before = process.memoryUsage.rss();
+  for (;;) {
+    await systemClock.sleep(WATCH_MS, signal);
+    const grown = process.memoryUsage.rss() - before;
+    if (grown <= maxBytes) continue;
+    const message = `the preparation ended early: it took ${Math.round(grown / MB)} MB, ${Math.round(maxBytes / MB)} are allowed`;
+    throw new Failure("calibration/aborted", message, { grown, maxBytes });
+  }
 }
 
 /** From source, which is development, a worker has to be told how to read TypeScript. */

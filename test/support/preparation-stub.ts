@@ -22,6 +22,13 @@ async function work(): Promise<unknown> {
     }
     case 4:
       return new Promise((resolve) => setTimeout(resolve, 1e9));
+    case 6: {
+      const hoard: Buffer[] = [];
+      for (;;) {
+        hoard.push(Buffer.alloc(2 ** 24, hoard.length));
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
     default: {
       const unit = await remoteAccelerator(port).place([{ ...layer, positions: 1 }]);
       const products = await unit.multiply("conv", Uint8Array.of(3, 4), 1);

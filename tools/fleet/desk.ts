@@ -10,7 +10,7 @@ import type { BrokerOptions } from "../../runtime/fleet/connection.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { connectTo } from "../connect.ts";
 import { Artifacts } from "./artifacts.ts";
-import { Audit } from "./audit.ts";
+import { Audit, type AuditHead } from "./audit.ts";
 import { Engine } from "./engine.ts";
 import { Repository } from "./repository.ts";
 import { FleetView } from "./view.ts";
@@ -23,6 +23,9 @@ export interface DeskConfig {
 }
 
 const RECONNECT_MS = 1000;
+const AUDITS = "polaredge/fleet/audit/";
+/** Retained messages come at once. */
+const RETAINED_MS = 300;
 
 const config: z.ZodMiniType<DeskConfig> = z.strictObject({ broker: brokerOptions, folder: z.string() });
 
@@ -43,6 +46,8 @@ export interface Desk {
   readonly engine: Engine;
   readonly repository: Repository;
   readonly audit: Audit;
+  /** Where the audit logs of this fleet's operators ended, as the broker remembers it. */
+  auditHeads(): Promise<readonly AuditHead[]>;
   /** From now on devices get the repository's files at the broker too. */
   shareArtifacts(): Promise<void>;
   close(): Promise<void>;
@@ -55,10 +60,21 @@ export async function openDesk(path: string): Promise<Desk> {
   const client = await connectTo(broker);
   client.options.reconnectPeriod = RECONNECT_MS;
   const view = await FleetView.open(client);
-  const audit = new Audit(disk, folder);
+  const audit = new Audit(disk, folder, (head) =>
+    client.publishAsync(AUDITS + head.log.slice(0, 16), JSON.stringify(head), { qos: 1, retain: true }),
+  );
   const engine = new Engine({ client, view, repository, audit, clock: systemClock });
   const shareArtifacts = async (): Promise<void> => {
     await Artifacts.serve(client, disk, join(folder, "repository"));
   };
-  return { view, engine, repository, audit, shareArtifacts, close: () => client.endAsync() };
+  const auditHeads = async (): Promise<readonly AuditHead[]> => {
+    const heads = new Map<string, AuditHead>();
+    client.on("message", (topic, payload) => {
+      if (topic.startsWith(AUDITS)) heads.set(topic, JSON.parse(String(payload)) as AuditHead);
+    });
+    await client.subscribeAsync(`${AUDITS}+`, { qos: 1 });
+    await systemClock.sleep(RETAINED_MS);
+    return [...heads.values()];
+  };
+  return { view, engine, repository, audit, auditHeads, shareArtifacts, close: () => client.endAsync() };
 }

@@ -36,10 +36,16 @@ export function mosquittoAcl(): string {
   return `# A device: its own topics, each in one direction. It can't write its own goal.
 ${own.join("\n")}
 pattern write homeassistant/device/%u/config
+# Its edge node of Sparkplug B, if it has one.
+pattern write spBv1.0/+/NBIRTH/%u
+pattern write spBv1.0/+/NDATA/%u
+pattern write spBv1.0/+/NDEATH/%u
+pattern read spBv1.0/+/NCMD/%u
 
 user ${FLEET_USER}
 topic readwrite polaredge/v1/#
 topic readwrite polaredge/fleet/#
+topic readwrite spBv1.0/#
 
 user ${HOME_ASSISTANT_USER}
 topic read homeassistant/#

@@ -1,4 +1,4 @@
-import { Failure } from "../../runtime/base/failure.ts";
+import { Failure, isFailure } from "../../runtime/base/failure.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { progressBar } from "../progress.ts";
 import { untilSignal } from "../signal.ts";
@@ -225,7 +225,11 @@ export function approve(options: DeskOptions & { to: string }): Promise<string> 
 /** `polaredge fleet audit`: the log, checked. @throws Failure store/corrupt */
 export async function audit(options: DeskOptions): Promise<string> {
   const { folder } = await readDeskConfig(options.config);
-  const entries = await new Audit(disk, folder).read();
+  const heads = await at(options, ({ auditHeads }) => auditHeads()).catch((error: unknown) => {
+    if (!isFailure(error, "fleet/unreachable")) throw error;
+    return undefined;
+  });
+  const entries = await new Audit(disk, folder).read(heads);
   if (options.json === true) return JSON.stringify(entries, undefined, 2);
   const rows = entries.map(({ n, ts, by, action, detail }) => [
     String(n),
@@ -235,5 +239,10 @@ export async function audit(options: DeskOptions): Promise<string> {
     String(detail.id ?? detail.devices ?? ""),
   ]);
   const titles = ["n", "when", "who", "what", "on"].map((title) => ({ title }));
-  return `${table(titles, rows)}\n${entries.length} entries, none changed`;
+  const others = heads?.filter(({ log }) => log !== entries[0]?.hash) ?? [];
+  return [
+    table(titles, rows),
+    `${entries.length} entries, none changed or missing${heads ? "" : " (the broker, which knows how many there were, can't be asked)"}`,
+    ...others.map(({ log, n }) => `the broker knows of another log, ${log.slice(0, 16)}, of ${n} entries`),
+  ].join("\n");
 }
