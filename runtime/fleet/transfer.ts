@@ -95,9 +95,9 @@ export class Transfer {
       signal.throwIfAborted();
       const line = this.#line;
       if (line) await this.#ask(line);
-      if (!this.#here.has(this.#sink.length)) await this.#arrival();
+      const stirs = this.#here.has(this.#sink.length) || (await this.#arrival());
       if (await this.#store()) failures = 0;
-      else if (line && line === this.#line && !signal.aborted) {
+      else if (!stirs && line && line === this.#line && !signal.aborted) {
         if (++failures >= tries) throw this.#unanswered();
         this.#asked = this.#sink.length;
       }
@@ -134,13 +134,14 @@ export class Transfer {
     return ready.length > 0;
   }
 
-  /** Resolves with the next block or connection, or after a while. */
-  async #arrival(): Promise<void> {
+  /** The next block, in order or not, or connection: true. Nothing for a while: false. */
+  async #arrival(): Promise<boolean> {
     const { clock, signal, stallMs = STALL_MS } = this.#options;
-    if (signal.aborted) return;
+    if (signal.aborted) return true;
     const over = new AbortController();
     this.#wake = () => over.abort();
     await clock.sleep(stallMs, over.signal).catch(() => undefined);
+    return over.signal.aborted;
   }
 
   #unanswered(): Failure {

@@ -10,6 +10,8 @@ export class BlockLine {
   readonly #transfers: Transfers;
   readonly #files: ReadonlyMap<string, Uint8Array>;
   readonly #fate: Fate;
+  readonly #arriving: (() => void)[] = [];
+  #delivering = false;
   #count = 0;
 
   constructor(transfers: Transfers, files: ReadonlyMap<string, Uint8Array>, fate: Fate = (payload) => [payload]) {
@@ -34,8 +36,19 @@ export class BlockLine {
     for (let i = 0, at = off; i < n && (i === 0 || at < file.length); i++, at += len) {
       const payload = encodeBlock({ total: file.length, off: at, data: file.subarray(at, at + len) });
       for (const arriving of this.#fate(payload, this.#count++)) {
-        setImmediate(() => this.#transfers.take(String(id), arriving));
+        this.#arriving.push(() => this.#transfers.take(String(id), arriving));
       }
     }
+    if (!this.#delivering) this.#deliver();
+  }
+
+  /** One packet a turn: what follows is still under way when the first is here. */
+  #deliver(): void {
+    const next = this.#arriving.shift();
+    this.#delivering = next !== undefined;
+    setImmediate(() => {
+      next?.();
+      if (next) this.#deliver();
+    });
   }
 }
