@@ -8,6 +8,7 @@ import { isFailure } from "../runtime/base/failure.ts";
 import { canonical, sha256 } from "../runtime/store/digest.ts";
 import { disk } from "../runtime/store/disk.ts";
 import type { Files } from "../runtime/store/files.ts";
+import { Journal } from "../runtime/store/journal.ts";
 import { StateFile } from "../runtime/store/state-file.ts";
 import { Store } from "../runtime/store/store.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
@@ -137,6 +138,21 @@ test("canonical text depends on the value alone, and names it", () => {
     }),
   );
   assert.is(canonical({ b: 1, a: [undefined, { d: null, c: "x" }] }), '{"a":[null,{"c":"x","d":null}],"b":1}');
+});
+
+test("the journal keeps the last half megabyte, and what a power cut has torn does not hide the rest", async () => {
+  const disk = new MemoryDisk();
+  const journal = new Journal(disk, "/s");
+  for (let n = 0; n < 3000; n++) await journal.note({ n, text: "x".repeat(200) });
+  const lines = (await new Journal(disk, "/s").read()) as { n: number }[];
+  assert.is(lines.at(-1)?.n, 2999);
+  assert.ok(lines.length > 1000 && lines.length < 2600, `${lines.length} lines`);
+  assert.equal(
+    lines.map(({ n }) => n),
+    Array.from({ length: lines.length }, (_, i) => 3000 - lines.length + i),
+  );
+  await disk.append("/s/journal.jsonl", new TextEncoder().encode('{"n":'));
+  assert.is((await new Journal(disk, "/s").read()).length, lines.length);
 });
 
 test.run();

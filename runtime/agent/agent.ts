@@ -38,7 +38,6 @@ export class Agent implements FleetListener, Servable {
   #state: State;
   #saved = true;
   #health: Health | undefined;
-  #calibratedMs: number | undefined;
   #telling: Promise<void> = Promise.resolve();
   #reading: Promise<void> = Promise.resolve();
   /** A job that could not be taken on for a reason that may pass: the disk, the repository. */
@@ -184,7 +183,7 @@ export class Agent implements FleetListener, Servable {
     if (state !== this.#state) {
       this.#saved = await this.#save(state);
       if (!this.#saved) return this.#publishHealth();
-      if (state.active?.derived !== this.#state.active?.derived) this.#calibratedMs = this.#parts.clock.uptimeMs();
+      this.#voice.record(this.#state, state);
       this.#state = state;
     }
     for (const effect of effects) await this.#do(effect);
@@ -285,7 +284,6 @@ export class Agent implements FleetListener, Servable {
         state: this.#state,
         saved: this.#saved,
         frozen: this.#freshness.frozen,
-        calibratedMs: this.#calibratedMs,
         drift,
         reading,
       })

@@ -35,6 +35,8 @@ export interface TrialReading {
   readonly reason?: string | undefined;
   readonly inferences: number;
   readonly seconds: number;
+  /** UTC, milliseconds. */
+  readonly atMs?: number | undefined;
 }
 
 export type Work = "admit" | "download" | "verify" | "wait" | "prepare" | "self-test" | "activate" | "revert";

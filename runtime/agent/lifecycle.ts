@@ -129,7 +129,7 @@ function intentOf(job: Install | Deployment, unit: Unit): Intent {
 
 /** Whoever wants to serve again gets a new release; the floor stays. */
 function removed(state: State, { id, seq }: { readonly id: string; readonly seq: number }): Step {
-  const { active, previous, exchanged, ...rest } = state;
+  const { active, previous, exchanged, committedMs, ...rest } = state;
   const outcome = { id, action: "remove", seq, state: "REMOVED" } as const;
   return {
     state: { ...rest, outcome },
@@ -257,7 +257,7 @@ function tried(state: State, reading: TrialReading): Step {
   const proven =
     passes >= trial.passes && reading.seconds >= trial.seconds && reading.inferences >= trial.minInferences;
   if (!proven) return { state: { ...state, phase: { ...phase, passes } }, effects: [] };
-  return end(commit(state, phase.candidate), "COMMITTED");
+  return end({ ...commit(state, phase.candidate), committedMs: reading.atMs }, "COMMITTED");
 }
 
 /** The model before stays at hand, unless it is the same one prepared differently: then the one before that does. */
@@ -274,7 +274,7 @@ function unservable(state: State, { derived, message }: Extract<Event, { type: "
   if (phase.at === "TRIAL") return rollBack(state, phase, "job/trial", message);
   const lost = announce("error", "store/corrupt", `${active?.name} ${active?.version} can't be served: ${message}`);
   if (!previous || state.exchanged) return { state, effects: [lost] };
-  const exchanged: State = { ...state, active: previous, previous: active, exchanged: true };
+  const exchanged: State = { ...state, active: previous, previous: active, exchanged: true, committedMs: undefined };
   return { state: exchanged, effects: [lost, { do: "serve" }] };
 }
 

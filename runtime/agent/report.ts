@@ -70,3 +70,13 @@ function nameOf(model: Deployed | undefined): ModelName | null {
   const { name, version, derived, unit } = model;
   return { name, version, sha256: model.model.sha256, derived, unit };
 }
+
+/** What the journal says of a step; undefined where it leads nowhere. */
+export function journalEntry(before: State, after: State): Readonly<Record<string, unknown>> | undefined {
+  const { phase, outcome, active } = after;
+  const [from, to] = [before.phase.at, phase.at];
+  if (from === to && outcome === before.outcome) return undefined;
+  const goal = phase.at === "IDLE" ? (before.phase.at === "IDLE" ? outcome?.id : before.phase.goal.id) : phase.goal.id;
+  const ended = outcome !== before.outcome ? { end: outcome?.state, code: outcome?.code } : {};
+  return { goal, from, to, ...ended, active: active?.derived };
+}

@@ -137,6 +137,8 @@ export interface State {
   /** Committed. It serves unless a trial is on. */
   readonly active?: Deployed | undefined;
   readonly previous?: Deployed | undefined;
+  /** When the active model was committed, by the device's clock: UTC, milliseconds. */
+  readonly committedMs?: number | undefined;
   /** The active model could not be opened once, and was exchanged with the previous one. */
   readonly exchanged?: boolean | undefined;
   readonly phase: Phase;

@@ -16,8 +16,6 @@ export interface Symptoms {
   readonly frozen: boolean;
   readonly drift: Drift;
   readonly reading: ProbeReading | undefined;
-  /** When the serving model was committed, monotonic; unknown after a restart. */
-  readonly calibratedMs: number | undefined;
 }
 
 const MB = 2 ** 20;
@@ -35,7 +33,7 @@ export class Vitals {
 
   async take(symptoms: Symptoms): Promise<Health> {
     const { clock, host, store } = this.#parts;
-    const { state, reading, boot, beganMs, calibratedMs } = symptoms;
+    const { state, reading, boot, beganMs } = symptoms;
     const { meter } = this.#serving;
     const model = servedBy(state);
     const now = clock.uptimeMs();
@@ -59,7 +57,7 @@ export class Vitals {
       agreement_pct: figure(reading?.agreementPct),
       drift_residual: figure(reading?.residual),
       noise_floor: figure(reading?.noiseFloor),
-      recal_age_s: calibratedMs === undefined ? null : Math.round((now - calibratedMs) / 1000),
+      recal_age_s: ageSeconds(state.committedMs, clock.now()),
       link_ok: this.#parts.leases.linked ?? null,
       disk_free_mb: free === undefined ? null : Math.round(free / MB),
       update_state: state.phase.at,
@@ -97,4 +95,9 @@ export class Vitals {
     }
     return this.#before.perSecond;
   }
+}
+
+/** Null where it is not known; a clock that was turned back makes nothing younger than new. */
+function ageSeconds(sinceMs: number | undefined, nowMs: number): number | null {
+  return sinceMs === undefined ? null : Math.max(0, Math.round((nowMs - sinceMs) / 1000));
 }

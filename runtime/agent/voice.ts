@@ -2,7 +2,7 @@ import type { Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
 import type { Announcement } from "./events.ts";
 import type { AgentParts } from "./ports.ts";
-import { reportOf } from "./report.ts";
+import { journalEntry, reportOf } from "./report.ts";
 import type { State } from "./state.ts";
 
 /** A download has thousands of chunks; nobody wants to hear of each. */
@@ -49,6 +49,16 @@ export class Voice {
     log[level === "warning" ? "warn" : level](message, { code });
     const event: FleetEvent = { n: ++this.#events, ts: clock.now(), boot: this.#boot, level, code, msg: message };
     void this.#fleet.publish("event", event);
+  }
+
+  /** For whoever looks at the disk afterwards; nothing waits for it. */
+  record(before: State, after: State): void {
+    const entry = journalEntry(before, after);
+    const { clock, store, log } = this.#parts;
+    if (!entry) return;
+    store.journal
+      .note({ ts: clock.now(), boot: this.#boot, ...entry })
+      .catch((error: unknown) => log.debug("journal not written", { error }));
   }
 
   end(): Promise<void> {

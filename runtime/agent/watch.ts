@@ -125,7 +125,8 @@ export class Watch {
   async #judge(phase: TrialPhase, reading: ProbeReading | undefined): Promise<void> {
     const reason = reading ? await this.#faultOf(phase, reading) : "it does not serve";
     const { seconds, inferences } = this.#serving.record;
-    await this.#agent.post({ type: "health", ok: reason === undefined, reason, seconds, inferences });
+    const atMs = this.#parts.clock.now();
+    await this.#agent.post({ type: "health", ok: reason === undefined, reason, seconds, inferences, atMs });
     const ended = this.#agent.state().phase.at !== "TRIAL";
     const cured = (reading?.agreementPct ?? 0) >= this.#parts.profile.drift.healthyAbovePct;
     if (ended && (cured || phase.goal.seq !== undefined)) this.#drift = noDrift;

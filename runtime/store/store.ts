@@ -3,6 +3,7 @@ import { Failure, messageOf } from "../base/failure.ts";
 import { Blobs } from "./blobs.ts";
 import { canonical, sha256 } from "./digest.ts";
 import { type Files, replace } from "./files.ts";
+import { Journal } from "./journal.ts";
 import { StateFile } from "./state-file.ts";
 
 /** What a prepared model was made from. Equal inputs make an equal model, so its record is named by their digest. */
@@ -25,12 +26,14 @@ const RESERVE_BYTES = 8 * 1024 * 1024;
  *   blobs/<sha>          as downloaded          blobs/<sha>.part    on its way
  *   derived/<sha>        prepared models        derived/<recipe>.json
  *   state.a.json, state.b.json                 trust.a.json, trust.b.json
+ *   journal.jsonl        what happened
  */
 export class Store {
   readonly blobs: Blobs;
   readonly state: StateFile;
   /** Metadata that the device trusts. */
   readonly trust: StateFile;
+  readonly journal: Journal;
   readonly #derived: Blobs;
   readonly #files: Files;
   readonly #root: string;
@@ -41,6 +44,7 @@ export class Store {
     this.blobs = new Blobs(files, join(root, "blobs"));
     this.#derived = new Blobs(files, join(root, "derived"));
     this.state = new StateFile(files, root, "state");
+    this.journal = new Journal(files, root);
     this.trust = new StateFile(files, root, "trust");
   }
 
