@@ -1,6 +1,10 @@
+import type { Fetch } from "../../runtime/agent/ports.ts";
 import { uniform } from "../../runtime/base/random.ts";
+import { Transfers } from "../../runtime/fleet/transfers.ts";
+import { sha256 } from "../../runtime/store/digest.ts";
 import { Trust } from "../../runtime/trust/trust.ts";
 import { Repository } from "../../tools/fleet/repository.ts";
+import { BlockLine } from "./block-line.ts";
 import { type FakeModel, fakeRelease } from "./jobs.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { World } from "./world.ts";
@@ -13,6 +17,10 @@ export interface Change {
   readonly update?: FakeModel;
   readonly action?: "rollback" | "recalibrate";
   readonly signed?: boolean;
+  /** Nothing is installed, only rehearsed. */
+  readonly dryRun?: boolean;
+  /** Files come in blocks over the broker. */
+  readonly blocks?: boolean;
   readonly serves: readonly string[];
   readonly ends: string;
   readonly state: string;
@@ -57,6 +65,24 @@ export const changes: readonly Change[] = [
     action: "recalibrate",
     serves: ["1"],
     ends: "1",
+    state: "COMMITTED",
+  },
+  {
+    name: "a dry run",
+    from: [{ version: "1" }],
+    update: { version: "2" },
+    dryRun: true,
+    serves: ["1"],
+    ends: "1",
+    state: "CHECKED",
+  },
+  {
+    name: "an update in blocks over the broker",
+    from: [{ version: "1" }],
+    update: { version: "2" },
+    blocks: true,
+    serves: ["1", "2"],
+    ends: "2",
     state: "COMMITTED",
   },
   {
@@ -161,7 +187,8 @@ async function prepare(change: Change): Promise<{ before: MemoryDisk; begin: Beg
   const orders: unknown[] = [];
   for (const model of [...change.from, ...(change.update ? [change.update] : [])]) {
     const seq = orders.length + 1;
-    orders.push((await operator?.job(model, seq)) ?? unsigned(model, seq));
+    const action = change.dryRun === true && model === change.update ? "dryRun" : "install";
+    orders.push((await operator?.job(model, seq)) ?? unsigned(model, seq, action));
   }
   const world = new World(before);
   await equip(world, change, operator);
@@ -176,16 +203,24 @@ async function prepare(change: Change): Promise<{ before: MemoryDisk; begin: Beg
   const begin: Begin = async (disk) => {
     const next = new World(disk);
     await equip(next, change, operator);
-    await next.start();
+    await next.start(change.blocks === true ? { fetch: overBroker(next) } : {});
     next.desire(order);
     return next;
   };
   return { before, begin, seq };
 }
 
-function unsigned(model: FakeModel, seq: number): unknown {
+/** Blocks so small that a file has several. */
+function overBroker({ server, clock }: World): Fetch {
+  const transfers = new Transfers();
+  const files = [...server.values()].map((data): [string, Uint8Array] => [`blobs/${sha256(data)}`, data]);
+  new BlockLine(transfers, new Map(files)).connect(32);
+  return (_, part, options) => transfers.fetch(part, { clock, ...options });
+}
+
+function unsigned(model: FakeModel, seq: number, action: "install" | "dryRun"): unknown {
   const trial = { passes: 2, seconds: 1, minInferences: 0, minContinuityPct: 50 };
-  return fakeRelease(model).job(seq, { trial });
+  return fakeRelease(model).job(seq, { trial, action });
 }
 
 async function equip(world: World, { from, update }: Change, operator: Operator | undefined): Promise<void> {
