@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -13,6 +14,16 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 test("a topic is found by its name, and the other way round, of this device only", () => {
   for (const name of Object.keys(topics)) assert.is(nameOf("pi-1", topicOf("pi-1", name)), name);
   assert.is(nameOf("pi-1", topicOf("pi-10", "state")), undefined);
+});
+
+test("the page for people names no topic that is none, and says right what is kept", () => {
+  const page = readFileSync("runtime/fleet/TOPICS.md", "utf8");
+  const rows = [...page.matchAll(/^\| `([^`]+)` \| (device|fleet) \| (yes|no) \|/gm)];
+  assert.ok(rows.length >= 11);
+  for (const [, name = "", from, kept] of rows) {
+    const spec = topics[name.replace(/<\w+>/, "+") as keyof typeof topics];
+    assert.equal([spec?.from, spec?.retain], [from, kept === "yes"], name);
+  }
 });
 
 test("what describes a state is retained, what happens is not", () => {
