@@ -79,6 +79,8 @@ test("a bad release is stopped by its canaries, which go back by themselves", as
   assert.ok(touched >= 1 && touched <= 2, `${touched} devices`);
   const rollouts = JSON.parse(await watch({ config, json: true }));
   const stopped = rollouts.find(({ status }: { status: string }) => status === "paused");
+  const failed = JSON.parse(await list({ config, json: true, to: `failed:${stopped.rollout}` }));
+  assert.is(failed.length, touched);
   assert.match(await change(stopped.rollout, "canceled", { config }), /canceled/);
 });
 

@@ -86,6 +86,18 @@ const cases: readonly {
     taken: 0,
   },
   {
+    name: "that has waited too long",
+    message: { payload: bytes('{"notAfter":1699999999999}'), responseTopic: answer },
+    says: /"command\/expired"/,
+    taken: 0,
+  },
+  {
+    name: "that is in time",
+    message: { payload: bytes('{"notAfter":1700000000000}'), responseTopic: answer },
+    says: /"ok":true/,
+    taken: 1,
+  },
+  {
     name: "that wants its answer to be somebody else's command",
     message: { responseTopic: "polaredge/v1/pi-2/cmd/recalibrate" },
     says: /^nothing$/,

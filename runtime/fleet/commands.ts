@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/failure.ts";
-import { type Command, commandBody, commandNames, nameOf, type Reply, topicOf } from "./topics.ts";
+import { type Command, type CommandBody, commandBody, commandNames, nameOf, type Reply, topicOf } from "./topics.ts";
 
 /** A message on `cmd/<name>`, as it came from the broker. */
 export interface CommandMessage {
@@ -44,13 +44,16 @@ export class Commands {
     const topic = this.#answerTopic(message, body?.replyTo);
     const id = message.correlation ? Buffer.from(message.correlation).toString("hex") : body?.id;
     if (id !== undefined && this.#repeated(id)) return undefined;
-    const reply = body ? await this.#reply(message.name, body.id ?? "") : refuse("command: expected {id?, replyTo?}");
+    const reply = body ? await this.#reply(message.name, body) : refuse("command: expected {id?, replyTo?, notAfter?}");
     if (!topic) return undefined;
     const payload = new TextEncoder().encode(JSON.stringify({ id: body?.id, ...reply }));
     return { topic, payload, correlation: message.correlation };
   }
 
-  async #reply(name: string, id: string): Promise<Reply> {
+  async #reply(name: string, { id = "", notAfter }: CommandBody): Promise<Reply> {
+    if (notAfter !== undefined && this.#clock.now() > notAfter) {
+      return { ok: false, code: "command/expired", message: `command: it was to be done by ${notAfter}` };
+    }
     const known = commandNames.find((command) => command === name);
     if (!known) return refuse(`command: expected ${commandNames.join(" or ")}, found ${name}`);
     try {
@@ -78,7 +81,7 @@ export class Commands {
   }
 }
 
-function bodyOf(payload: Uint8Array): { id?: string | undefined; replyTo?: string | undefined } | undefined {
+function bodyOf(payload: Uint8Array): CommandBody | undefined {
   if (payload.length === 0) return {};
   try {
     return commandBody.safeParse(JSON.parse(new TextDecoder().decode(payload))).data;

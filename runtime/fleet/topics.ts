@@ -155,8 +155,16 @@ export type Reply =
   | { readonly ok: true; readonly result: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly code: string; readonly message: string };
 
+export interface CommandBody {
+  readonly id?: string | undefined;
+  readonly replyTo?: string | undefined;
+  /** UTC, milliseconds: what comes later has waited too long at the broker to be meant any more. */
+  readonly notAfter?: number | undefined;
+}
+
 /** Body of a command. MQTT 5 says where to answer in its own properties, 3.1.1 says it here. Empty means `{}`. */
-export const commandBody: z.ZodMiniType<{ id?: string | undefined; replyTo?: string | undefined }> = z.strictObject({
+export const commandBody: z.ZodMiniType<CommandBody> = z.strictObject({
   id: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
   replyTo: z.optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
+  notAfter: z.optional(z.int()),
 });

@@ -16,6 +16,8 @@ export interface EngineParts {
 }
 
 const TICK_MS = 200;
+/** A command is for now: a device that comes back later does not do it any more. */
+const COMMAND_MS = 5 * 60 * 1000;
 
 /** Gives orders. All that it knows it reads from the broker, so it can stop at any moment, and another one go on. */
 export class Engine {
@@ -84,7 +86,8 @@ export class Engine {
 
   /** A command to one device, whose answer shows in what it reports. */
   async command(device: string, name: (typeof commandNames)[number]): Promise<void> {
-    await this.#parts.client.publishAsync(topicOf(device, `cmd/${name}`), "{}", { qos: 1 });
+    const body = { notAfter: this.#parts.clock.now() + COMMAND_MS };
+    await this.#parts.client.publishAsync(topicOf(device, `cmd/${name}`), JSON.stringify(body), { qos: 1 });
   }
 
   /** Until an operator has looked at it. */

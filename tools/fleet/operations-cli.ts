@@ -4,7 +4,7 @@ import { EXIT } from "../exit.ts";
 import type { DeployOptions, DeskOptions } from "./operations.ts";
 import type { SimulateOptions } from "./simulate-command.ts";
 
-const WHOM = "all, names with commas, tag:, profile:, version: or status:";
+const WHOM = "all, names with commas, tag:, profile:, version:, status: or failed:ROLLOUT";
 
 /** A command that works at the broker: `fleet.json` says where, as { "broker": {"url", "tls"}, "folder" }. */
 function atDesk(fleet: Command, name: string, description: string): Command {

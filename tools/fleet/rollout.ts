@@ -62,7 +62,8 @@ export type Standing =
   | "lost"
   | "degraded";
 
-const bad = new Set<Standing>(["failed", "rolled back", "lost", "degraded"]);
+/** These stop a rollout. */
+export const bad: ReadonlySet<Standing> = new Set<Standing>(["failed", "rolled back", "lost", "degraded"]);
 /** Nothing more is expected of them. */
 const over = new Set<Standing>([...bad, "succeeded", "silent"]);
 /** From here on a release has the device's processor, memory and users. */

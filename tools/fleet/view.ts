@@ -4,7 +4,7 @@ import type { Info, Report } from "../../runtime/fleet/topics.ts";
 import type { Health } from "../../runtime/health/health.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import { parseEnvelope } from "../../runtime/trust/envelope.ts";
-import type { DeviceView, Rollout } from "./rollout.ts";
+import { bad, type DeviceView, type Rollout, standingOf } from "./rollout.ts";
 
 /** All that a device's retained topics say. */
 export interface Device extends DeviceView {
@@ -108,7 +108,8 @@ function goalIn(payload: Buffer): DeviceView["desired"] {
 }
 
 /**
- * Devices by a selection: `all`, names with commas, `tag:`, `profile:`, `version:` or `status:`.
+ * Devices by a selection: `all`, names with commas, `tag:`, `profile:`, `version:`, `status:`, or `failed:` and a
+ * rollout, to try again.
  * @throws Failure input/missing when nobody is meant
  */
 export function select(view: FleetView, selection: string): readonly string[] {
@@ -119,6 +120,7 @@ export function select(view: FleetView, selection: string): readonly string[] {
     profile: ({ info }) => info?.profile === value,
     version: ({ report }) => report?.active?.version === value,
     status: ({ health }) => health?.status === value,
+    failed: (device) => isBad(view.rollouts.get(value ?? ""), device),
   };
   const test = tests[kind];
   const named = selection.split(",");
@@ -130,4 +132,8 @@ export function select(view: FleetView, selection: string): readonly string[] {
     throw new Failure("input/missing", `--to ${selection}: no such device${unknown.length > 0 ? `: ${unknown}` : ""}`);
   }
   return found.sort();
+}
+
+function isBad(rollout: Rollout | undefined, device: Device): boolean {
+  return rollout !== undefined && bad.has(standingOf(rollout, device, Date.now()));
 }
