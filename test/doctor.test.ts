@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { disk } from "../runtime/store/disk.ts";
+import { connectTo } from "../tools/connect.ts";
 import { ArtifactServer } from "../tools/demo/artifacts.ts";
 import { examine } from "../tools/doctor.ts";
+import { Artifacts } from "../tools/fleet/artifacts.ts";
 import { Repository } from "../tools/fleet/repository.ts";
 import { Broker } from "./support/broker.ts";
 import { isHere, RealBroker } from "./support/real-broker.ts";
@@ -57,6 +59,21 @@ test("a device that has all it needs is well", async () => {
   await server.stop();
   assert.match(trust, /^valid until 20/);
   assert.match(clock, /^20/);
+});
+
+test("a device that reaches only its broker is told whether somebody answers there", async () => {
+  const folder = join(work, "by-mqtt");
+  await disk.makeFolder(folder);
+  await Repository.create(disk, folder, Date.now(), { count: 1, threshold: 1 });
+  const broker = await Broker.start("pi-1");
+  const change = { trust: { root: join(folder, "root.json"), repository: "mqtt:" }, broker: { url: broker.url } };
+  assert.match((await verdicts(change)).trust, /nobody at the broker answers/);
+  const operator = await connectTo({ url: broker.url });
+  await Artifacts.serve(operator, disk, join(folder, "repository"));
+  assert.match((await verdicts(change)).trust, /^valid until 20/);
+  await operator.endAsync(true);
+  await broker.stop();
+  assert.match((await verdicts({ ...change, broker: null })).trust, /needs a broker/);
 });
 
 if (isHere()) {

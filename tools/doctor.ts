@@ -5,13 +5,13 @@ import { isPresent, openAccelerator } from "../firmware-bridge/open.ts";
 import { selfTest } from "../firmware-bridge/self-test.ts";
 import { messageOf } from "../runtime/base/failure.ts";
 import { type Config, loadConfig } from "../runtime/config.ts";
-import { smallFiles } from "../runtime/fleet/small-file.ts";
 import { topicOf } from "../runtime/fleet/topics.ts";
 import { Host } from "../runtime/health/host.ts";
 import { disk } from "../runtime/store/disk.ts";
 import { Store } from "../runtime/store/store.ts";
 import { pinnedRoot, refreshChain } from "../runtime/trust/chain.ts";
 import { connectTo } from "./connect.ts";
+import { repositoryReader } from "./repository-reader.ts";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -66,16 +66,21 @@ const checks: Readonly<Record<string, { readonly check: Check; readonly advice: 
   },
   trust: {
     advice: "compare trust.root with the operator's root.json; is the repository published, and its timestamp renewed?",
-    check: async ({ trust }) => {
+    check: async (config) => {
+      const { trust } = config;
       if (!trust) return { what: "trust", good: true, found: "null: jobs are not signed" };
-      const fetch = smallFiles(trust.repository);
+      const { fetch, close } = await repositoryReader(config, trust.repository);
       const load = async (name: string, maxBytes: number): Promise<string | undefined> => {
         const data = await fetch(`metadata/${name}`, maxBytes, AbortSignal.timeout(10_000));
         return data && new TextDecoder().decode(data);
       };
-      const root = new TextDecoder().decode(await disk.read(trust.root));
-      const { timestamp } = await refreshChain(pinnedRoot(root), load, Date.now());
-      return { what: "trust", good: true, found: `valid until ${timestamp.metadata.signed.expires}` };
+      try {
+        const root = new TextDecoder().decode(await disk.read(trust.root));
+        const { timestamp } = await refreshChain(pinnedRoot(root), load, Date.now());
+        return { what: "trust", good: true, found: `valid until ${timestamp.metadata.signed.expires}` };
+      } finally {
+        await close();
+      }
     },
   },
   broker: {
