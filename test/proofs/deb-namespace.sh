@@ -2,7 +2,8 @@
 # Of deb.sh: inside new namespaces, becomes the systemd of a copy of this system that is forgotten afterwards.
 set -euo pipefail
 share=$1
-root=$(mktemp -d)
+root=$share/root
+mkdir "$root"
 mount -t tmpfs tmpfs "$root"
 mkdir "$root"/{upper,work,system}
 mount -t overlay overlay -o "lowerdir=/,upperdir=$root/upper,workdir=$root/work" "$root/system"

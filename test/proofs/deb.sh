@@ -30,7 +30,7 @@ mkdir "$group"
 status=0
 (
   echo "$BASHPID" >"$group/cgroup.procs"
-  exec timeout -s KILL 400 unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "$here/deb-namespace.sh" "$share"
+  exec timeout -s KILL 600 unshare --mount --pid --fork --kill-child --cgroup --uts --ipc "$here/deb-namespace.sh" "$share"
 ) || status=$?
 cat "$share/report"
 held=$(grep -c '^ok' "$share/report" || true)

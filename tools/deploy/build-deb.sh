@@ -44,7 +44,7 @@ Package: polaredge
 Version: $version
 Architecture: all
 Maintainer: polaredge contributors <polaredge@localhost>
-Installed-Size: $(du -sk --exclude=DEBIAN "$work" | cut -f1)
+Installed-Size: $(find "$work" -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }')
 Depends: nodejs (>= 20.19), adduser
 Recommends: systemd
 Section: science
