@@ -46,7 +46,7 @@ export interface ConverterProfile {
   readonly skipsEmptyPlanes: boolean;
 }
 
-export type CellsProfile = IdealCells | SramCells | PcmCells;
+export type CellsProfile = IdealCells | SramCells | PcmCells | ReramCells;
 
 export interface IdealCells {
   readonly model: "ideal";
@@ -63,6 +63,13 @@ export interface SramCells {
 /** Phase-change memory as in aihwkit's PCMLikeNoiseModel. */
 export interface PcmCells {
   readonly model: "pcm";
+  /** Conductance of the largest level, microsiemens. */
+  readonly maxConductanceUs: number;
+}
+
+/** Resistive memory as in aihwkit's ReRamWan2022NoiseModel. */
+export interface ReramCells {
+  readonly model: "reram";
   /** Conductance of the largest level, microsiemens. */
   readonly maxConductanceUs: number;
 }
@@ -110,6 +117,7 @@ export const acceleratorProfile: z.ZodMiniType<AcceleratorProfile> = z.strictObj
       }),
     }),
     z.strictObject({ model: z.literal("pcm"), maxConductanceUs: z.number().check(z.positive()) }),
+    z.strictObject({ model: z.literal("reram"), maxConductanceUs: z.number().check(z.positive()) }),
   ]),
   temperature: z.strictObject({
     referenceC: z.number().check(z.minimum(-55), z.maximum(150)),

@@ -55,13 +55,17 @@ export async function openAccelerator(
 ): Promise<OpenAccelerator> {
   if (address.startsWith("emulator:")) return openEmulated(address.slice("emulator:".length), timing);
   if (!profile) throw new Failure("input/missing", `which accelerator is at ${address}? Its profile is needed`);
+  return openOver(await connector(address, profile.link.baudRate), profile, undefined, timing);
+}
+
+/** How to connect to a device that is not in this process. @throws Failure `input/malformed` */
+export async function connector(address: string, baudRate: number): Promise<Connect> {
   const tcp = tcpOf(address);
-  if (tcp) return openOver(() => openTcp(tcp.host, tcp.port), profile, undefined, timing);
+  if (tcp) return () => openTcp(tcp.host, tcp.port);
   const usb = parseUsb(address);
-  const pathNow = async (): Promise<string> => (usb ? usbPort(usb) : pathOf(address));
   // Only here, so that nothing else needs serialport's native part.
   const { openSerial } = await import("./transport/serial.ts");
-  return openOver(async () => openSerial(await pathNow(), profile.link.baudRate), profile, undefined, timing);
+  return async () => openSerial(usb ? await usbPort(usb) : pathOf(address), baudRate);
 }
 
 /** Whether there is a device at `address`, as far as can be told without opening it. */

@@ -5,6 +5,7 @@ import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { exp2Negative, log2, normals, q16 } from "../firmware-bridge/emulator/fixed.ts";
 import { driftExponent, pcmCells, programmingSigma, readSigma } from "../firmware-bridge/emulator/pcm.ts";
+import { reramCells, spreadSigma } from "../firmware-bridge/emulator/reram.ts";
 import { sramCells } from "../firmware-bridge/emulator/sram.ts";
 import { Tile } from "../firmware-bridge/emulator/tile.ts";
 import { cellTarget, maxLevel, planeCount } from "../firmware-bridge/planes.ts";
@@ -270,5 +271,38 @@ test("a tile gives the same numbers for the same seed, and others for another", 
   assert.equal(run(1), run(1));
   assert.not.equal(run(1), run(2));
 });
+
+// aihwkit, src/aihwkit/inference/noise/reram.py, evaluated by hand at g / gMax = 0, 0.5 and 1
+test("reram: the formulas give aihwkit's numbers at the measured times, and what is between them in between", () => {
+  near(spreadSigma(0, 1, 40), 0.348, 1e-12, "fresh, at 0");
+  near(spreadSigma(1, 1, 40), 0.348 + 16.03 - 43.853 + 45.393 - 16.815, 1e-12, "fresh, at 1");
+  const half = 0.701 + 22.086 / 2 - 50.773 / 4 + 47.095 / 8 - 16.458 / 16;
+  near(spreadSigma(0.5, 86_400, 40), half, 1e-12, "after a day, at 1/2");
+  near(spreadSigma(0, 172_800, 20), 0.782 / 2, 1e-12, "after two days, half the range");
+  assert.is(spreadSigma(0.3, 0, 40), spreadSigma(0.3, 1, 40));
+  assert.is(spreadSigma(0.3, 1e9, 40), spreadSigma(0.3, 172_800, 40));
+  near(spreadSigma(0, 86_400 ** 0.5, 40), (0.348 + 0.701) / 2, 1e-12, "half way in the logarithm");
+});
+
+for (const [share, ageSeconds] of [
+  [0.25, 0],
+  [0.5, 86_400],
+  [1, 3600],
+] as const) {
+  test(`reram: ${ageSeconds} s after programming to ${share} of the range, cells have the formula's moments`, async () => {
+    const reram = await loadAcceleratorProfile("reram-256x256");
+    if (reram.cells.model !== "reram") throw new Error("another model");
+    const cells = reramCells(reram, reram.cells, 5);
+    const levels = cellsOf(reram, share * maxLevel(reram.array));
+    const units = cells.conductances(levels, 1, old(ageSeconds));
+    const us = moments(units.map((value) => (value * 40) / maxLevel(reram.array)));
+    // The other side of the pair is cut off at zero: half a normal distribution.
+    const zero = spreadSigma(0, ageSeconds, 40);
+    near(us.mean, 40 * share - zero / Math.sqrt(2 * Math.PI), 0.005, "mean");
+    near(us.sigma, Math.hypot(spreadSigma(share, ageSeconds, 40), 0.58 * zero), 0.03, "sigma");
+    assert.equal(cells.conductances(levels, 1, old(ageSeconds)), units);
+    assert.not.equal(cells.conductances(levels, 2, old(ageSeconds)), units);
+  });
+}
 
 test.run();

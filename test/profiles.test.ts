@@ -36,6 +36,7 @@ test("the profiles that the documentation promises are there", () => {
   assert.equal(accelerators, [
     "ideal",
     "pcm-256x256",
+    "reram-256x256",
     "sram-bitplane-128x64",
     "sram-bitplane-256x64",
     "sram-bitplane-64x64",

@@ -179,8 +179,11 @@ program
   .option("--age <duration>", "time since programming: 0s, 12h, 30d, 1y", "0s")
   .option("--temperature <celsius>", "of the chip", Number)
   .addOption(
-    new Option("--backend <name>", "what computes it: this process, or the C firmware in QEMU")
-      .choices(["typescript", "qemu"])
+    new Option(
+      "--backend <name>",
+      "what computes it: this process, or the C firmware in QEMU or on an RP2040 (rp2040js)",
+    )
+      .choices(["typescript", "qemu", "rp2040"])
       .default("typescript"),
   )
   .option("--link <path>", "a symbolic link to the device, the same after each replug")
@@ -191,6 +194,34 @@ program
   .action(async (options) => {
     const { emulate } = await import("./emulate.ts");
     await emulate(options);
+  });
+
+const link = program.command("link").description("What passes between a host and an accelerator.");
+link
+  .command("record <address> <file>")
+  .description("Offer another path to the device at an address, and write down what passes (Linux).")
+  .option("--baud <rate>", "of a serial port", wholeNumber, 921_600)
+  .addHelpText("after", "\nExample:\n  polaredge link record /dev/serial/by-id/usb-... field.jsonl")
+  .action(async (address: string, file: string, { baud }: { baud: number }) => {
+    const { recordLink } = await import("./link.ts");
+    await recordLink(address, file, baud);
+  });
+link
+  .command("replay <file>")
+  .description("A device at a path that answers as the recorded one did (Linux).")
+  .addHelpText("after", "\nExample:\n  polaredge link replay field.jsonl")
+  .action(async (file: string) => {
+    const { replayLink } = await import("./link.ts");
+    await replayLink(file);
+  });
+link
+  .command("stats <file>")
+  .description("Count a recording: frames, bytes, damage, repetitions, restarts, round trips by command.")
+  .option("--json", "print as JSON")
+  .addHelpText("after", "\nExample:\n  polaredge link stats field.jsonl")
+  .action(async (file: string, options: { json?: boolean }) => {
+    const { linkStats } = await import("./link.ts");
+    await linkStats(file, options);
   });
 
 program

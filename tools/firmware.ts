@@ -38,7 +38,7 @@ export function missingPrograms(...programs: readonly Program[]): string | undef
 }
 
 function compilerOf(target: string): Program {
-  if (target.endsWith(".elf")) return "arm-none-eabi-gcc";
+  if (/\.(elf|bin)$/.test(target)) return "arm-none-eabi-gcc";
   return target === "fuzz" ? "clang" : "cc";
 }
 

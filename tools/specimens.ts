@@ -1,14 +1,19 @@
+import { readFile } from "node:fs/promises";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
 import { QemuDevice } from "../firmware-bridge/emulator/qemu.ts";
+import { Rp2040Device } from "../firmware-bridge/emulator/rp2040.ts";
 import { serve } from "../firmware-bridge/emulator/serve.ts";
+import type { Straps } from "../firmware-bridge/emulator/straps.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { Failure } from "../runtime/base/failure.ts";
 import { boardOf, buildFirmware, missingPrograms } from "./firmware.ts";
 
 /** What computes the emulated device: this process, or the C firmware on an emulated microcontroller. */
-export const backends = ["typescript", "qemu"] as const;
+export const backends = ["typescript", "qemu", "rp2040"] as const;
 export type Backend = (typeof backends)[number];
+
+const RP2040_PROFILE = "sram-bitplane-128x64";
 
 /** A device without its cable. */
 export interface Specimen {
@@ -36,7 +41,8 @@ export async function startSpecimen(
   profile: AcceleratorProfile,
   start: SpecimenStart,
 ): Promise<Specimen> {
-  return backend === "qemu" ? inQemu(profile, start) : inProcess(profile, start);
+  if (backend === "typescript") return inProcess(profile, start);
+  return backend === "qemu" ? inQemu(profile, start) : onRp2040(profile, start);
 }
 
 function inProcess(profile: AcceleratorProfile, { temperatureC, ...start }: SpecimenStart): Specimen {
@@ -69,18 +75,34 @@ async function inQemu(profile: AcceleratorProfile, start: SpecimenStart): Promis
   const missing = missingPrograms("qemu-system-arm");
   if (missing) throw new Failure("input/missing", `no QEMU: ${missing}`);
   const board = boardOf(profile);
+  const firmware = buildFirmware(`${board}.elf`);
+  return microcontroller(`${board} in QEMU`, await QemuDevice.start({ board, firmware, ...strapsOf(profile, start) }));
+}
+
+async function onRp2040(profile: AcceleratorProfile, start: SpecimenStart): Promise<Specimen> {
+  if (profile.name !== RP2040_PROFILE) {
+    throw new Failure("profile/unknown", `the RP2040 image models ${RP2040_PROFILE}, not ${profile.name}`);
+  }
+  const image = await readFile(buildFirmware("rp2040.bin"));
+  return microcontroller("RP2040 in this process", await Rp2040Device.start(image, strapsOf(profile, start)));
+}
+
+function strapsOf(profile: AcceleratorProfile, { seed, ageSeconds, temperatureC }: SpecimenStart): Straps {
   const reference = profile.temperature.referenceC;
-  const warmerC = (start.temperatureC ?? reference) - reference;
-  const device = await QemuDevice.start({ ...start, board, firmware: buildFirmware(`${board}.elf`), warmerC });
+  return { seed, ageSeconds, warmerC: (temperatureC ?? reference) - reference };
+}
+
+/** What can be done to a microcontroller from outside. */
+function microcontroller(name: string, device: QemuDevice | Rp2040Device): Specimen {
   const refuse = (): never => {
-    throw new Failure("input/malformed", "in QEMU only at the start, or by the protocol's environment command");
+    throw new Failure("input/malformed", `${name}: only at the start, or by the protocol's environment command`);
   };
   return {
     serve: (line) => device.serve(line),
     reset: () => device.reset(),
     age: refuse,
     heat: refuse,
-    status: () => `${board} in QEMU`,
+    status: () => name,
     stop: () => device.stop(),
   };
 }

@@ -7,17 +7,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Failure } from "../../runtime/base/failure.ts";
 import type { Transport } from "../transport/transport.ts";
+import { type Straps, strapWords } from "./straps.ts";
 
-export interface QemuStart {
+export interface QemuStart extends Straps {
   /** QEMU's name of the machine. */
   readonly board: string;
   /** The firmware, an ELF file. */
   readonly firmware: string;
-  /** As ChipStart. */
-  readonly seed?: number;
-  readonly ageSeconds?: number;
-  /** Than the profile's reference, kelvins. */
-  readonly warmerC?: number;
 }
 
 /** Where the firmware's straps lie: at the beginning of the RAM of all boards. */
@@ -110,12 +106,10 @@ export class QemuDevice {
   }
 }
 
-function argumentsOf({ board, firmware, seed = 1, ageSeconds = 0, warmerC = 0 }: QemuStart, path: string): string[] {
-  const noise = Math.floor(2 ** 32 * Math.random());
-  const straps = [noise, seed, ageSeconds, Math.round(1000 * warmerC)];
-  const loaders = straps.flatMap((word, i) => [
+function argumentsOf({ board, firmware, ...straps }: QemuStart, path: string): string[] {
+  const loaders = strapWords(straps).flatMap((word, i) => [
     "-device",
-    `loader,addr=0x${(STRAPS + 4 * i).toString(16)},data=0x${(word >>> 0).toString(16)},data-len=4`,
+    `loader,addr=0x${(STRAPS + 4 * i).toString(16)},data=0x${word.toString(16)},data-len=4`,
   ]);
   const line = `pipe:${path}`;
   return ["-M", board, "-display", "none", "-monitor", "stdio", "-serial", line, "-kernel", firmware, ...loaders];

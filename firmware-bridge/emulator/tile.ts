@@ -4,6 +4,7 @@ import { Converters, UNIT } from "./converter.ts";
 import { ONE } from "./fixed.ts";
 import { pcmCells } from "./pcm.ts";
 import { type CellModel, type Cells, type Environment, seedOf } from "./physics.ts";
+import { reramCells } from "./reram.ts";
 import { sramCells } from "./sram.ts";
 
 /** Rows that are added up beforehand, for every pattern of an input bit in them. */
@@ -170,5 +171,6 @@ const ideal: Cells = { conductances: (targets) => targets };
 const cellModel: CellModel = (profile, seed) => {
   const { cells } = profile;
   if (cells.model === "sram") return sramCells(profile, cells, seed);
+  if (cells.model === "reram") return reramCells(profile, cells, seed);
   return cells.model === "pcm" ? pcmCells(profile, cells, seed) : ideal;
 };

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
+import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
+import { Rp2040Device } from "../firmware-bridge/emulator/rp2040.ts";
+import { serve } from "../firmware-bridge/emulator/serve.ts";
+import { type OpenAccelerator, openOver } from "../firmware-bridge/open.ts";
+import { pair } from "../firmware-bridge/transport/pair.ts";
+import type { Transport } from "../firmware-bridge/transport/transport.ts";
+import type { UnitLayer } from "../runtime/plan/unit.ts";
+import { buildFirmware, missingPrograms } from "../tools/firmware.ts";
+
+/** The image for a Raspberry Pi Pico, instruction by instruction, gives what the TypeScript emulator gives. */
+const test = suite("rp2040");
+const missing = missingPrograms("make", "arm-none-eabi-gcc");
+if (missing) process.stdout.write(`skipped: the RP2040 image: ${missing}\n`);
+const [ROWS, COLUMNS, COUNT] = [128, 64, 2];
+const layer: UnitLayer = {
+  name: "layer",
+  rows: ROWS,
+  columns: COLUMNS,
+  weights: Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
+  typicalInputs: Uint8Array.from({ length: ROWS * 20 }, (_, i) => (i * 31) & 0xff),
+  positions: 1,
+};
+const inputs = Uint8Array.from({ length: ROWS * COUNT }, (_, i) => (i * 131) & 0xff);
+
+async function linked(plug: (line: Transport) => unknown): Promise<OpenAccelerator> {
+  const profile = await loadAcceleratorProfile("sram-bitplane-128x64");
+  return openOver(async () => {
+    const [host, far] = pair();
+    void plug(far);
+    return host;
+  }, profile);
+}
+
+async function products({ place }: OpenAccelerator): Promise<number[]> {
+  return [...(await (await place([layer])).multiply("layer", inputs, COUNT))];
+}
+
+const tested = missing ? test.skip : test;
+tested("the same products, and again after a reset", async () => {
+  const profile = await loadAcceleratorProfile("sram-bitplane-128x64");
+  const inTypeScript = await linked((line) => serve(new EmulatedDevice(profile, { seed: 7 }), line));
+  const expected = await products(inTypeScript);
+  await inTypeScript.close();
+  const device = await Rp2040Device.start(readFileSync(buildFirmware("rp2040.bin")), { seed: 7 });
+  try {
+    const link = await linked((line) => device.serve(line));
+    assert.is(link.session.device.tiles, 5);
+    assert.equal(await products(link), expected);
+    const boot = link.session.device.bootId;
+    const restarted = new Promise((resolve) => link.session.listen(resolve));
+    await link.session.request("reset", {});
+    assert.is(await restarted, "reset");
+    assert.equal(await products(link), expected);
+    assert.is(link.session.device.bootId, boot + 1);
+    await link.close();
+  } finally {
+    await device.stop();
+  }
+});
+
+test.run();
