@@ -49,7 +49,8 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
       residual: residual ? memory.address(residual) : 0,
       residualScale: folded.residualScale,
     }),
-    side: describeSide(memory, surrogate, offsets, z, family),
+    // A side product runs in the same module as the main one.
+    side: describeSide(memory, surrogate, offsets, z, main.narrow ? family : "plain"),
   });
   return { kernel: main.narrow ? "conv2d_narrow" : "conv2d", descriptor };
 }
