@@ -1,7 +1,9 @@
 import { NO_CLAMP } from "../model/graph.ts";
+import type { QuantizedMatrix } from "../model/stages.ts";
+import { bytesOf } from "./arena.ts";
 import type { LoadKernels } from "./kernels.ts";
 import { loadReference } from "./reference.ts";
-import type { ConvStep } from "./step.ts";
+import type { ConvStep, DepthwiseStep, Slot } from "./step.ts";
 
 /**
  * The builds of the kernels: by which instruction they multiply codes with narrow weights. dot2 and dot4 are relaxed
@@ -14,55 +16,89 @@ export type Family = (typeof families)[number];
 /** What is worth trying here, the best first. */
 export const candidates: readonly Family[] = process.arch === "arm64" ? ["dot4", "plain"] : ["dot2", "plain"];
 
-/** Whether kernels answer as the reference does on all codes with the greatest narrow weights. */
+/** Whether kernels answer as the reference does, on all codes with the greatest narrow weights. */
 export function isExact(load: LoadKernels): boolean {
-  const bytes = PROBE.output.offset + 4 * 8 * POSITIONS;
-  const [expected, found] = [loadReference, load].map((implementation) => {
-    const kernels = implementation(bytes);
-    const run = kernels.bind(PROBE);
-    kernels.u8(PROBE.input).forEach((_, i, codes) => {
-      codes[i] = i % 2 === 0 ? 255 - (i >> 1) : 255;
-    });
-    run();
-    return kernels.f32(PROBE.output);
+  return PROBES.every((probe) => {
+    const [expected, found] = [loadReference, load].map((implementation) => answerTo(probe, implementation));
+    return expected.every((value, i) => Object.is(value, found[i]));
   });
-  return expected.every((value, i) => Object.is(value, found[i]));
+}
+
+function answerTo(probe: ConvStep | DepthwiseStep, load: LoadKernels): Float32Array {
+  const kernels = load(probe.output.offset + bytesOf(probe.output));
+  const run = kernels.bind(probe);
+  kernels.u8(probe.input).forEach((_, i, codes) => {
+    codes[i] = i % 2 === 0 ? 255 - (i >> 1) : 255;
+  });
+  run();
+  return kernels.f32(probe.output);
 }
 
 const ROWS = 256;
-const POSITIONS = 4;
 
-/** Each column has the same two weights in turn: all signs, all the largest that are narrow. */
-const PROBE: ConvStep = {
-  op: "conv2d",
-  name: "probe",
-  kernel: [1, 1],
-  stride: [1, 1],
-  dilation: [1, 1],
-  pads: [0, 0, 0, 0],
-  input: { offset: 0, shape: [POSITIONS, 1, ROWS], type: "u8", scale: 1, zeroPoint: 0 },
-  output: { offset: ROWS * POSITIONS, shape: [POSITIONS, 1, 8], type: "f32", scale: 1, zeroPoint: 0 },
-  weights: {
-    rows: ROWS,
-    columns: 8,
-    codes: Int8Array.from({ length: ROWS * 8 }, (_, i) => {
-      const [even, odd] = [
-        [64, 64],
-        [-64, -64],
-        [127, 1],
-        [-127, -1],
-        [64, -64],
-        [127, -127],
-        [1, 127],
-        [0, -127],
-      ][i % 8];
-      return i % 16 < 8 ? even : odd;
-    }),
-    scales: new Float32Array(8).fill(1),
-    blockLength: ROWS,
-  },
-  bias: new Float32Array(8),
-  surrogate: undefined,
-  residual: undefined,
-  clamp: NO_CLAMP,
-};
+/** A column, or a depthwise channel, has the same two weights in turn: all signs, all the largest that are narrow. */
+const PAIRS = [
+  [64, 64],
+  [-64, -64],
+  [127, 1],
+  [-127, -1],
+  [64, -64],
+  [127, -127],
+  [1, 127],
+  [0, -127],
+] as const;
+
+const common = { name: "probe", stride: [1, 1], dilation: [1, 1], clamp: NO_CLAMP } as const;
+
+/** Each way through the kernels once: windows by fours, in blocks and with a surrogate; one window; 3 x 3. */
+const PROBES: readonly (ConvStep | DepthwiseStep)[] = [
+  productProbe(6, 16, 64, 2),
+  productProbe(1, 40, ROWS, 0),
+  depthwiseProbe(),
+];
+
+function productProbe(positions: number, columns: number, blockLength: number, rank: number): ConvStep {
+  return {
+    ...common,
+    op: "conv2d",
+    kernel: [1, 1],
+    pads: [0, 0, 0, 0],
+    input: codesAt0([positions, 1, ROWS]),
+    output: { ...codesAt0([positions, 1, columns]), offset: ROWS * positions, type: "f32" },
+    weights: probeMatrix(ROWS, columns, blockLength),
+    bias: new Float32Array(columns),
+    surrogate: {
+      rank,
+      a: Float32Array.from({ length: ROWS * rank }, (_, i) => (i & 1 ? -1 : 1)),
+      b: new Float32Array(rank * columns).fill(1),
+    },
+    residual: undefined,
+  };
+}
+
+function depthwiseProbe(): DepthwiseStep {
+  return {
+    ...common,
+    op: "depthwise",
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    input: codesAt0([5, 6, 16]),
+    output: { ...codesAt0([5, 6, 16]), offset: 5 * 6 * 16, type: "f32" },
+    weights: probeMatrix(9, 16, 9),
+    bias: new Float32Array(16),
+  };
+}
+
+function codesAt0(shape: Slot["shape"]): Slot {
+  return { offset: 0, shape, type: "u8", scale: 1, zeroPoint: 0 };
+}
+
+function probeMatrix(rows: number, columns: number, blockLength: number): QuantizedMatrix {
+  return {
+    rows,
+    columns,
+    codes: Int8Array.from({ length: rows * columns }, (_, i) => PAIRS[(i % columns) & 7][Math.floor(i / columns) & 1]),
+    scales: new Float32Array(Math.ceil(rows / blockLength) * columns).fill(1),
+    blockLength,
+  };
+}

@@ -7,7 +7,6 @@ export const descriptors = {
   Window: {
     input: "usize",
     bordered: "u32",
-    image: "usize",
     border: "u32",
     inputRows: "i32",
     rowBytes: "usize",

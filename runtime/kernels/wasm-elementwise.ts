@@ -56,7 +56,7 @@ export function packPool(memory: Memory, step: PoolStep): number {
   const { taps } = windowsOf(step);
   const average = op === "average-pool";
   return describe(memory, "Pool", {
-    window: describeWindow(memory, step, average ? input.zeroPoint : 0, 0),
+    window: describeWindow(memory, step, average ? input.zeroPoint : 0),
     target: describeTarget(memory, output, targetOf(output, NO_CLAMP)),
     offsets: memory.keep(Int32Array.from(taps)),
     count: taps.length,

@@ -19,9 +19,8 @@ import {
 import { describeWindow } from "./wasm-window.ts";
 import { windowsOf } from "./windows.ts";
 
-/** Windows of a tile, and the scratch that their sums need (assembly/product.ts). */
+/** Windows that are multiplied together (assembly/product.ts). */
 const TILE = 4;
-const TILE_BYTES = 4 * TILE * PANEL;
 
 /** The export for a step and the address of its descriptor. */
 export interface Packed {
@@ -38,7 +37,7 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
   const z = memory.keep(new Float32Array(TILE * zPitch));
   const main = packWeighted(memory, weights.codes, folded, offsets, weights.blockLength, family);
   const descriptor = describe(memory, "Convolution", {
-    window: describeWindow(memory, step, input.zeroPoint, TILE_BYTES),
+    window: describeWindow(memory, step, input.zeroPoint),
     main: describe(memory, "Product", {
       ...main.fields,
       target: describeTarget(memory, output, folded.target),
@@ -49,7 +48,8 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
       residual: residual ? memory.address(residual) : 0,
       residualScale: folded.residualScale,
     }),
-    side: describeSide(memory, surrogate, offsets, z, family),
+    // A side product runs in the same module as the main one.
+    side: describeSide(memory, surrogate, offsets, z, main.narrow ? family : "plain"),
   });
   return { kernel: main.narrow ? "conv2d_narrow" : "conv2d", descriptor };
 }
@@ -128,7 +128,7 @@ export function packDepthwise(memory: Memory, step: DepthwiseStep): Packed {
   const { taps } = windowsOf(step);
   const even = taps.length % 2 === 0 ? taps : [...taps, taps[taps.length - 1]];
   const descriptor = describe(memory, "Depthwise", {
-    window: describeWindow(memory, step, input.zeroPoint, 0),
+    window: describeWindow(memory, step, input.zeroPoint),
     target: describeTarget(memory, output, target),
     pairs: memory.keep(Int32Array.from(even)),
     pairCount: even.length / 2,

@@ -5,24 +5,22 @@ import { describe } from "./wasm-descriptors.ts";
 import { windowsOf } from "./windows.ts";
 
 /**
- * `border`: the code around the image. `scratchAt`: where in scratch a copy with a border may begin. Positions without
- * gaps between them count as one row.
+ * `border`: the code around the image, of which scratch gets a copy then. Positions without gaps between them count as
+ * one row.
  */
 export function describeWindow(
   memory: Memory,
   step: Window & { readonly input: Slot; readonly output: Slot },
   border: number,
-  scratchAt: number,
 ): number {
   const windows = windowsOf(step);
   const [height, width, channels] = step.input.shape;
   const { positions, pitch, stepX, stepY, inset } = windows;
   const imageBytes = windows.bordered ? windows.height * pitch : 0;
-  memory.scratch(scratchAt + imageBytes);
+  memory.scratch(imageBytes);
   return describe(memory, "Window", {
     input: memory.address(step.input),
     bordered: Number(windows.bordered),
-    image: scratchAt,
     border,
     inputRows: height,
     rowBytes: width * channels,

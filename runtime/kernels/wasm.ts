@@ -37,16 +37,21 @@ async function loadBest(): Promise<LoadKernels> {
 /** Undefined where this engine has no relaxed SIMD. */
 export async function loadFamily(family: Family): Promise<LoadKernels | undefined> {
   if (family === "plain") return loadPlain();
-  const module = await compileKernels(await readKernels(family)).catch(() => undefined);
-  return module && ((arenaBytes) => kernelsIn(module, family, arenaBytes));
+  const plain = await compilePlain();
+  const narrow = await compileKernels(await readKernels(family)).catch(() => undefined);
+  return narrow && ((arenaBytes) => kernelsIn([plain, narrow], family, arenaBytes));
 }
 
 /** The build that runs everywhere. */
-export async function loadPlain(path: URL = fileOf("plain")): Promise<LoadKernels> {
-  const module = await compileKernels(await readKernels("plain", path)).catch((cause: unknown) => {
+export async function loadPlain(path?: URL): Promise<LoadKernels> {
+  const plain = await compilePlain(path);
+  return (arenaBytes) => kernelsIn([plain], "plain", arenaBytes);
+}
+
+async function compilePlain(path: URL = fileOf("plain")): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(await readKernels("plain", path)).catch((cause: unknown) => {
     throw new Failure("input/malformed", `${path.pathname} is damaged; run "npm run build:kernels"`, {}, cause);
   });
-  return (arenaBytes) => kernelsIn(module, "plain", arenaBytes);
 }
 
 function fileOf(family: Family): URL {
@@ -59,10 +64,12 @@ function readKernels(family: Family, path: URL = fileOf(family)): Promise<Uint8A
   });
 }
 
-function kernelsIn(module: WebAssembly.Module, family: Family, arenaBytes: number): Kernels {
+/** Of kernels that two modules have, the later one's are used. */
+function kernelsIn(modules: readonly WebAssembly.Module[], family: Family, arenaBytes: number): Kernels {
   const memory = new Memory(arenaBytes);
-  const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
-  const kernels = instance.exports as Exports;
+  const imports = { env: { memory: memory.wasm } };
+  const instances = modules.map((module) => new WebAssembly.Instance(module, imports).exports);
+  const kernels: Exports = Object.assign({}, ...instances);
   let sharedBytes = 0;
   const bind = (step: Step): (() => void) => {
     checkStep(step, arenaBytes);

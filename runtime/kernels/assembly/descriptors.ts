@@ -5,9 +5,8 @@
 @unmanaged
 export class Window {
   input: usize;
-  /** 0: windows stand on the input as it is; 1: on a copy with a border, in scratch at `image`. */
+  /** 0: windows stand on the input as it is; 1: on a copy with a border, in scratch. */
   bordered: u32;
-  image: usize;
   border: u32;
   inputRows: i32;
   rowBytes: usize;

@@ -8,11 +8,6 @@ const SIGNS: usize = 12;
 /** Room for two vectors. */
 export const spare: usize = 16;
 
-@inline
-export function scratch(): usize {
-  return load<usize>(SCRATCH);
-}
-
 /** Constants are loaded, because V8 would build them anew in every turn of a loop. This one rounds (rounding.ts). */
 @inline
 export function magic(): v128 {
@@ -34,7 +29,7 @@ export function signs(): v128 {
 /** The image that the windows stand on: the input itself, or its copy with a border. */
 export function imageOf(w: Window): usize {
   if (!w.bordered) return w.input;
-  const image = scratch() + w.image;
+  const image = load<usize>(SCRATCH);
   memory.fill(image, <u8>w.border, w.imageBytes);
   let from = w.input;
   let to = image + w.inset;

@@ -1,14 +1,11 @@
 import { Product } from "./descriptors";
 import { begin, constant, dot, four, isNarrow } from "./dot";
-import { scratch } from "./memory";
 import { clamped, real, store8, toCodes } from "./storing";
 
 /**
  * Exact sums of u8 codes times i8 weights for one or four windows and panels of eight columns, scaled block by block
  * in f32. A step is four neighbouring codes of each window against their weights in eight columns; a run is steps
  * whose codes follow each other. No lane is ever summed across.
- *
- * Scratch: the sums of a tile between blocks, 4 x 8 or 1 x 32 f32.
  */
 
 // Wide weights: codes are widened to 16 bits and multiplied in pairs, each pair in all lanes.
@@ -35,15 +32,8 @@ function addScaled(sum: v128, factor: v128, b: v128): v128 {
   return f32x4.add(sum, f32x4.mul(factor, b));
 }
 
-@inline
-function store2(to: usize, low: v128, high: v128): void {
-  v128.store(to, low);
-  v128.store(to, high, 16);
-}
-
 /** Four windows and all panels. The outputs of the four are those of position `p` and the next up to `last`. */
 export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize, a2: usize, a3: usize): void {
-  const y = scratch();
   const c = constant();
   const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
   const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
@@ -53,10 +43,8 @@ export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize,
   let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias, b = d.b;
   for (let column = 0; column < panels << 3; column += 8) {
     let runs = d.runs;
-    let sums = bias;
-    let sumPitch: usize = 0;
-    let y00: v128, y01: v128, y10: v128, y11: v128, y20: v128, y21: v128, y30: v128, y31: v128;
-    for (let block = blocks; ; ) {
+    let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
+    for (let block = blocks; block > 0; block--) {
       let s00 = begin<W>(starts), s01 = begin<W>(starts + 16), s10 = s00, s11 = s01, s20 = s00, s21 = s01, s30 = s00, s31 = s01;
       starts += 32;
       const end = runs + 4 + (load<usize>(runs) << 3);
@@ -97,20 +85,10 @@ export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize,
       }
       const f0 = v128.load(scales), f1 = v128.load(scales, 16);
       scales += 32;
-      y00 = real(s00, f0, v128.load(sums)), y01 = real(s01, f1, v128.load(sums, 16));
-      sums += sumPitch;
-      y10 = real(s10, f0, v128.load(sums)), y11 = real(s11, f1, v128.load(sums, 16));
-      sums += sumPitch;
-      y20 = real(s20, f0, v128.load(sums)), y21 = real(s21, f1, v128.load(sums, 16));
-      sums += sumPitch;
-      y30 = real(s30, f0, v128.load(sums)), y31 = real(s31, f1, v128.load(sums, 16));
-      if (--block == 0) break;
-      sums = y;
-      sumPitch = 32;
-      store2(y, y00, y01);
-      store2(y + 32, y10, y11);
-      store2(y + 64, y20, y21);
-      store2(y + 96, y30, y31);
+      y00 = real(s00, f0, y00), y01 = real(s01, f1, y01);
+      y10 = real(s10, f0, y10), y11 = real(s11, f1, y11);
+      y20 = real(s20, f0, y20), y21 = real(s21, f1, y21);
+      y30 = real(s30, f0, y30), y31 = real(s31, f1, y31);
     }
     bias += 32;
     let z = d.z;
@@ -176,7 +154,6 @@ export function product1<W>(d: Product, panel: usize, a: usize): void {
 
 /** The one window of a vector and 32 columns from `panel` on: four panels share the work on the codes. */
 export function product1x32<W>(d: Product, panel: usize, a: usize): void {
-  const y = scratch();
   const pitch = d.blocks << 5;
   const c = constant();
   let runs = d.runs;
@@ -184,7 +161,9 @@ export function product1x32<W>(d: Product, panel: usize, a: usize): void {
   let w1 = w + d.panelBytes, w2 = w1 + d.panelBytes, w3 = w2 + d.panelBytes;
   let starts = d.starts + panel * pitch;
   let f = d.scales + panel * pitch;
-  let sums = d.bias + (panel << 5);
+  const bias = d.bias + (panel << 5);
+  let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = v128.load(bias, 32), y11 = v128.load(bias, 48);
+  let y20 = v128.load(bias, 64), y21 = v128.load(bias, 80), y30 = v128.load(bias, 96), y31 = v128.load(bias, 112);
   for (let block = d.blocks; block > 0; block--) {
     let s00 = begin<W>(starts), s01 = begin<W>(starts + 16), s10 = begin<W>(starts + pitch), s11 = begin<W>(starts + pitch + 16);
     let s20 = begin<W>(starts + 2 * pitch), s21 = begin<W>(starts + 2 * pitch + 16);
@@ -214,15 +193,17 @@ export function product1x32<W>(d: Product, panel: usize, a: usize): void {
       }
     }
     const f1 = f + pitch, f2 = f1 + pitch, f3 = f2 + pitch;
-    store2(y, real(s00, v128.load(f), v128.load(sums)), real(s01, v128.load(f, 16), v128.load(sums, 16)));
-    store2(y + 32, real(s10, v128.load(f1), v128.load(sums, 32)), real(s11, v128.load(f1, 16), v128.load(sums, 48)));
-    store2(y + 64, real(s20, v128.load(f2), v128.load(sums, 64)), real(s21, v128.load(f2, 16), v128.load(sums, 80)));
-    store2(y + 96, real(s30, v128.load(f3), v128.load(sums, 96)), real(s31, v128.load(f3, 16), v128.load(sums, 112)));
+    y00 = real(s00, v128.load(f), y00), y01 = real(s01, v128.load(f, 16), y01);
+    y10 = real(s10, v128.load(f1), y10), y11 = real(s11, v128.load(f1, 16), y11);
+    y20 = real(s20, v128.load(f2), y20), y21 = real(s21, v128.load(f2, 16), y21);
+    y30 = real(s30, v128.load(f3), y30), y31 = real(s31, v128.load(f3, 16), y31);
     starts += 32;
     f += 32;
-    sums = y;
   }
-  for (let i: usize = 0; i < 4; i++) finish1(d, panel + i, v128.load(y + (i << 5)), v128.load(y + (i << 5), 16));
+  finish1(d, panel, y00, y01);
+  finish1(d, panel + 1, y10, y11);
+  finish1(d, panel + 2, y20, y21);
+  finish1(d, panel + 3, y30, y31);
 }
 
 @inline
