@@ -93,6 +93,8 @@ const tflite: readonly Row<TfliteSpec>[] = [
   ["weights of another size", { ...connected, tensors: { ...matrix, w: weights([4, 11]) } }, "import/malformed", "[12, 4] weights"],
   ["fewer weights than their shape says", { ...connected, tensors: { ...matrix, w: { ...weights([4, 11]), shape: [4, 12] } } }, "import/malformed", "44 values"],
   ["a NaN among the weights", { ...connected, tensors: { ...matrix, w: fill([4, 12], Number.NaN) } }, "import/malformed", "NaN"],
+  ["an lstm with a projection", { operators: [{ code: 44, inputs: ["x", ..."wwwwwwww".split(""), "", "", "", ..."wwww".split(""), "w"], output: "y", options: { 0: { u8: 4 } } }], tensors: { x: { shape: [1, 6, 5] }, w: weights([4, 5]), y: { shape: [] } } }, "import/unsupported-operator", "input 16", "projections"],
+  ["an lstm that clips", { operators: [{ code: 44, inputs: ["x", ..."wwwwwwww".split(""), "", "", "", ..."wwww".split("")], output: "y", options: { 0: { u8: 4 }, 1: { f32: 10 } } }], tensors: { x: { shape: [1, 6, 5] }, w: weights([4, 5]), y: { shape: [] } } }, "import/unsupported-attribute", "cell clip 10"],
   ["a softmax with another base", { ...connected, operators: [{ code: 25, inputs: ["x"], output: "y", options: { 0: { f32: 2 } } }] }, "import/unsupported-attribute", "beta = 2"],
 ];
 

@@ -1,3 +1,5 @@
+import { escaped } from "./svg.ts";
+
 /** A line chart as SVG text: fits any width, follows the reader's light or dark scheme, needs no script and no font. */
 export interface Chart {
   readonly title: string;
@@ -127,8 +129,4 @@ function text(x: number, y: number, anchor: "start" | "middle" | "end", words: s
 
 function tidy(value: number): string {
   return String(Math.round(value * 10) / 10);
-}
-
-function escaped(words: string): string {
-  return words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }

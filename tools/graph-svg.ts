@@ -1,6 +1,7 @@
 import { shapeText } from "../runtime/tensor/tensor.ts";
 import type { LayerReport, ModelReport } from "./inspect.ts";
 import { type LaneRow, lanesOf } from "./lanes.ts";
+import { escaped } from "./svg.ts";
 import { bytes, thousands } from "./table.ts";
 
 const WIDTH = 860;
@@ -86,6 +87,3 @@ function row(
     bar("memory", size, most.bytes, bytes(size)),
   ].join("");
 }
-
-const escaped = (text: string): string =>
-  text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign] ?? sign);

@@ -12,7 +12,11 @@ const zeros = (shape: readonly number[]): OnnxTensor => ({
 });
 
 const sequence = { x: [1, 6, 5] } as const;
-const lstm = { w: w([1, 16, 5], 1), r: w([1, 16, 4], 2), b: w([1, 32], 3) };
+export const lstm: Readonly<Record<"w" | "r" | "b", OnnxTensor>> = {
+  w: w([1, 16, 5], 1),
+  r: w([1, 16, 4], 2),
+  b: w([1, 32], 3),
+};
 const lstms = { w: w([2, 16, 5], 1), r: w([2, 16, 4], 2), b: w([2, 32], 3) };
 const gru = { w: w([1, 12, 5], 4), r: w([1, 12, 4], 5), b: w([1, 24], 6) };
 const grus = { w: w([2, 12, 5], 4), r: w([2, 12, 4], 5), b: w([2, 24], 6) };

@@ -1,6 +1,7 @@
 import type { OnnxTensor } from "./onnx.ts";
 import { weights as w } from "./onnx.ts";
 import { fill } from "./onnx-cases.ts";
+import { lstm } from "./onnx-recurrent.ts";
 import type { TfliteOperatorSpec, TfliteOptions, TfliteSpec, TfliteTensorSpec } from "./tflite.ts";
 
 /** A small TFLite model that computes what an ONNX case computes, or a function of each input by itself. */
@@ -33,6 +34,7 @@ export const code = {
   SUB: 41,
   DIV: 42,
   SQUEEZE: 43,
+  UNIDIRECTIONAL_SEQUENCE_LSTM: 44,
   STRIDED_SLICE: 45,
   MAXIMUM: 55,
   MINIMUM: 57,
@@ -75,6 +77,29 @@ const VALID = { u8: 1 };
 const step = (width: number, height = width): TfliteOptions => ({ 1: { i32: width }, 2: { i32: height } });
 const keep = { 0: { u8: 1 } };
 
+/** Rows of gate `gate` of the ONNX lstm (i, o, f, g), which has one matrix or list for all. */
+function ofGate({ shape, values }: OnnxTensor, gate: number): TfliteTensorSpec {
+  const length = values.length / 4;
+  const own = Float32Array.from(values).slice(gate * length, (gate + 1) * length);
+  return { shape: shape.length === 3 ? [shape[1] / 4, shape[2]] : [length], values: own };
+}
+const [inputBias, stateBias] = [0, 16].map((from) => Float32Array.from(lstm.b.values).slice(from, from + 16));
+const lstmBias: OnnxTensor = { shape: [16], values: inputBias.map((value, i) => value + stateBias[i]) };
+/** In the file the gates come as i, f, g, o. */
+const lstmTensors = Object.fromEntries(
+  ["i", "f", "g", "o"].flatMap((name, at) => {
+    const gate = [0, 2, 3, 1][at];
+    return [
+      [`w${name}`, ofGate(lstm.w, gate)],
+      [`r${name}`, ofGate(lstm.r, gate)],
+      [`b${name}`, ofGate(lstmBias, gate)],
+    ];
+  }),
+);
+const state: TfliteTensorSpec = { shape: [1, 4], variable: true };
+const lstmInputs = "wi wf wg wo ri rf rg ro - - - bi bf bg bo - - h c - - - -";
+const lstmOptions = { 0: { u8: 4 } };
+
 // biome-ignore format: one row per case
 export const tfliteCases: Readonly<Record<string, TfliteCase>> = {
   "conv, same": { twin: "conv same upper", operators: [at("y", "CONV_2D", "x w", step(2))], tensors: { ...image, w: conv([2, 3, 3, 2]), y: value() }, ops: "conv2d" },
@@ -106,5 +131,8 @@ export const tfliteCases: Readonly<Record<string, TfliteCase>> = {
   "squeeze and expand": { twin: "squeeze and unsqueeze", operators: [at("m", "MEAN", "x k", keep), at("s", "SQUEEZE", "m", { 0: { i32s: [1, 2] } }), at("a", "EXPAND_DIMS", "s one"), at("b", "EXPAND_DIMS", "a one"), at("y", "CONV_2D", "b w", step(1))], tensors: { ...image, k: list(1, 2), one: number(1), w: conv([4, 3, 1, 1]), m: value(), s: value(), a: value(), b: value(), y: value() }, ops: "average-pool conv2d" },
   "transpose": { twin: "transpose", operators: [at("y", "TRANSPOSE", "x k")], tensors: { x: value([1, 3, 4]), k: list(0, 2, 1), y: value() }, ops: "reshape transpose reshape" },
   "concat of channels": { twin: "concat of channels", operators: [at("a", "CONV_2D", "x w", step(1)), at("b", "CONV_2D", "x v", step(1)), at("y", "CONCATENATION", "a b x", { 0: { i32: 3 } })], tensors: { ...image, w: conv([4, 3, 1, 1]), v: conv([2, 3, 1, 1], 2), a: value(), b: value(), y: value() }, ops: "conv2d conv2d concat" },
+  "lstm": { twin: "lstm", operators: [at("y", "UNIDIRECTIONAL_SEQUENCE_LSTM", `x ${lstmInputs}`, lstmOptions)], tensors: { x: value([1, 6, 5]), ...lstmTensors, h: state, c: state, y: value() }, ops: "dense recurrence" },
+  "lstm, time first": { twin: "lstm", operators: [at("t", "TRANSPOSE", "x k"), at("y", "UNIDIRECTIONAL_SEQUENCE_LSTM", `t ${lstmInputs}`, { ...lstmOptions, 3: { u8: 1 } })], tensors: { x: value([1, 6, 5]), k: list(1, 0, 2), ...lstmTensors, h: state, c: state, t: value(), y: value() }, ops: "dense recurrence" },
+  "lstm, the last output as Keras takes it": { twin: "lstm, its last output", operators: [at("l", "UNIDIRECTIONAL_SEQUENCE_LSTM", `x ${lstmInputs}`, lstmOptions), at("y", "STRIDED_SLICE", "l k0 k1 k2", { 0: { i32: 5 }, 1: { i32: 5 }, 4: { i32: 2 } })], tensors: { x: value([1, 6, 5]), ...lstmTensors, h: state, c: state, k0: list(0, -1, 0), k1: list(0, 0, 0), k2: list(1, 1, 1), l: value(), y: value() }, ops: "dense recurrence slice reshape" },
   "half precision weights": { twin: (x, i) => x * [1.5, -2, 0.25, 2 ** -20][i % 4], operators: [at("k", "DEQUANTIZE", "h"), at("y", "MUL", "x k")], tensors: { ...vector, h: { shape: [12], type: 1, values: new Uint8Array(Uint16Array.from({ length: 12 }, (_, i) => [0x3e00, 0xc000, 0x3400, 0x0010][i % 4]).buffer) }, k: value(), y: value() }, ops: "reshape depthwise reshape" },
 };

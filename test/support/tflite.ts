@@ -8,6 +8,7 @@ export interface TfliteTensorSpec {
   /** TensorType, if it shall be another one than the values say. */
   readonly type?: number;
   readonly signature?: readonly number[];
+  readonly variable?: boolean;
 }
 
 /** Option fields by their index in schema.fbs. */
@@ -102,10 +103,11 @@ function writeBuffer(to: Builder, values: TfliteTensorSpec["values"]): number {
 }
 
 function writeTensor(to: Builder, name: string, spec: TfliteTensorSpec, buffer: number): number {
-  const { shape, values, signature } = spec;
+  const { shape, values, signature, variable } = spec;
   const type = spec.type ?? (values && !(values instanceof Float32Array) ? INT32 : FLOAT32);
   const text = to.createString(name);
-  const fields = { 0: { i32s: shape }, 1: { u8: type }, 2: { i32: buffer }, 3: { at: text } };
+  const kept = variable ? { 5: { u8: 1 } } : {};
+  const fields = { 0: { i32s: shape }, 1: { u8: type }, 2: { i32: buffer }, 3: { at: text }, ...kept };
   return table(to, signature ? { ...fields, 7: { i32s: signature } } : fields);
 }
 

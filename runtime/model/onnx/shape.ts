@@ -2,7 +2,7 @@ import { Failure } from "../../base/failure.ts";
 import { type Shape, shapeText, sizeOf } from "../../tensor/tensor.ts";
 import type { Call } from "../builder/call.ts";
 import { integersOf } from "../builder/constant.ts";
-import { addSlice } from "../builder/slice.ts";
+import { addRange, addSlice } from "../builder/slice.ts";
 import { shapeOfView, transposeView, type View } from "../builder/view.ts";
 import type { OnnxNode } from "./file.ts";
 
@@ -88,13 +88,10 @@ export function sliced(call: OnnxCall): View {
   if ((at(4, "steps") ?? []).some((step) => step !== 1)) {
     throw new Failure("import/unsupported-attribute", "a slice with a step; supported: 1");
   }
-  return axes.reduce((view, named, i) => {
-    const axis = call.axis(named, shape.length);
-    const inside = (end: number): number => Math.max(0, Math.min(shape[axis], end < 0 ? end + shape[axis] : end));
-    const [start, length] = [inside(starts[i]), inside(ends[i]) - inside(starts[i])];
-    if (!(length > 0)) throw new Failure("import/unsupported-shape", `nothing is left of axis ${axis}`);
-    return length === shape[axis] ? view : addSlice(call.build, call.name, view, axis, start, length);
-  }, call.view(0));
+  return axes.reduce(
+    (view, named, i) => addRange(call.build, call.name, view, call.axis(named, shape.length), starts[i], ends[i]),
+    call.view(0),
+  );
 }
 
 /** One element of an axis, as `sequence[:, -1]` becomes. */

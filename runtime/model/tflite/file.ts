@@ -2,7 +2,7 @@ import { Failure } from "../../base/failure.ts";
 import { halfToFloat } from "../../base/half.ts";
 import { type Shape, shapeText, sizeOf } from "../../tensor/tensor.ts";
 import type { SourceNode } from "../builder/call.ts";
-import { type Constant, floats, integers } from "../builder/constant.ts";
+import { type Constant, checkSize, floats, integers } from "../builder/constant.ts";
 import { littleEndian } from "../builder/little-endian.ts";
 import { operatorName } from "./codes.ts";
 import { readableName } from "./names.ts";
@@ -12,7 +12,7 @@ import { Table } from "./table.ts";
 const MODEL = { version: 0, codes: 1, graphs: 2, buffers: 4 } as const;
 const CODE = { old: 0, custom: 1, code: 3 } as const;
 const GRAPH = { tensors: 0, inputs: 1, outputs: 2, operators: 3 } as const;
-const TENSOR = { shape: 0, type: 1, buffer: 2, name: 3, sparsity: 6, signature: 7 } as const;
+const TENSOR = { shape: 0, type: 1, buffer: 2, name: 3, variable: 5, sparsity: 6, signature: 7 } as const;
 const OPERATOR = { code: 0, inputs: 1, outputs: 2, options: 4 } as const;
 const BUFFER = { data: 0, offset: 1 } as const;
 
@@ -33,6 +33,8 @@ export interface TfliteTensor {
   /** -1 where the file leaves a length open. */
   readonly shape: Shape;
   readonly data: Uint8Array | undefined;
+  /** Keeps its value from one inference to the next, and begins with zeros. */
+  readonly variable: boolean;
 }
 
 export interface TfliteFile {
@@ -110,6 +112,7 @@ function tensorOf(tensor: Table, index: number, buffers: readonly Table[]): Tfli
     type: typeNames[type] ?? `type ${type}`,
     shape: signature.length === shape.length ? signature : shape,
     data: data && data.length > 0 ? data : undefined,
+    variable: tensor.u8(TENSOR.variable) === 1,
   };
 }
 
@@ -120,9 +123,9 @@ const readers: Readonly<Record<string, (data: Uint8Array, shape: Shape) => Const
   int64: (data, shape) => integers(Array.from(littleEndian(data, BigInt64Array), Number), shape),
 };
 
-/** The values of a tensor that is stored in the file. */
-export function constantOf({ name, type, shape, data }: TfliteTensor): Constant | undefined {
-  if (!data) return undefined;
+/** The values of a tensor that is stored in the file, or the first ones of a variable. */
+export function constantOf({ name, type, shape, data, variable }: TfliteTensor): Constant | undefined {
+  if (!data) return variable ? zeros(shape) : undefined;
   const read = readers[type];
   if (!read) {
     throw new Failure(
@@ -133,4 +136,9 @@ export function constantOf({ name, type, shape, data }: TfliteTensor): Constant 
   const constant = read(data, shape);
   if (constant.values.length === sizeOf(shape)) return constant;
   throw new Failure("import/malformed", `tensor ${name} has ${constant.values.length} values for ${shapeText(shape)}`);
+}
+
+function zeros(shape: Shape): Constant {
+  checkSize(shape);
+  return floats(new Float32Array(sizeOf(shape)), shape);
 }

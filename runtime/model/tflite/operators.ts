@@ -13,6 +13,7 @@ import type { View } from "../builder/view.ts";
 import type { ActivationName } from "../graph.ts";
 import type { TfliteNode } from "./file.ts";
 import { activated, byteOption, floatOption, integerOption, windowOptions } from "./options.ts";
+import { sequenceLstm } from "./recurrent.ts";
 import { expanded, packed, reshaped, shapeConstant, sliced, squeezed, transposed } from "./shape.ts";
 
 type TfliteCall = Call<TfliteNode>;
@@ -50,6 +51,7 @@ export const operators: Readonly<Record<string, Operator<TfliteNode>>> = {
   SUB: arithmetic("sub"),
   TANH: (call) => activation(call, "tanh"),
   TRANSPOSE: transposed,
+  UNIDIRECTIONAL_SEQUENCE_LSTM: sequenceLstm,
 };
 
 const NHWC: Layout = [[0], [1], [2], [3]];

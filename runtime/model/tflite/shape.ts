@@ -3,6 +3,7 @@ import { type Shape, shapeText, sizeOf } from "../../tensor/tensor.ts";
 import type { Operand } from "../builder/arithmetic.ts";
 import type { Call } from "../builder/call.ts";
 import { type Constant, integers, integersOf, scalarOf } from "../builder/constant.ts";
+import { addRange, addSlice } from "../builder/slice.ts";
 import { transposeView, type View } from "../builder/view.ts";
 import type { TfliteNode } from "./file.ts";
 import { integerOption } from "./options.ts";
@@ -59,14 +60,33 @@ export function shapeConstant(call: TfliteCall): Operand {
   return integers(call.shape(0));
 }
 
-/** Entries of a list, or one of them if the axis is shrunk away. */
-export function sliced(call: TfliteCall): Constant {
+/** Of a list, or of a value. */
+export function sliced(call: TfliteCall): Operand {
+  if (call.operand(0).kind === "constant") return slicedList(call);
+  const [begins, ends, strides] = [1, 2, 3].map((i) => integersOf(call.constant(i)));
+  const [beginMask, endMask, shrink] = masksOf(call, strides);
+  const has = (mask: number, axis: number): boolean => (mask & (1 << axis)) !== 0;
+  const shape = call.shape(0);
+  const part = shape.reduce((view, length, axis) => {
+    if (has(shrink, axis)) return addSlice(call.build, call.name, view, axis, call.axis(begins[axis], length), 1);
+    const [begin, end] = [has(beginMask, axis) ? 0 : begins[axis], has(endMask, axis) ? length : ends[axis]];
+    return addRange(call.build, call.name, view, axis, begin, end);
+  }, call.view(0));
+  return { ...part, axes: part.axes.filter((_, axis) => !has(shrink, axis)) };
+}
+
+function masksOf(call: TfliteCall, strides: readonly number[]): number[] {
+  if (strides.some((stride) => stride !== 1) || integerOption(call, 2) !== 0 || integerOption(call, 3) !== 0) {
+    throw new Failure("import/unsupported-attribute", `stride ${strides}, ellipsis or new axis; supported: stride 1`);
+  }
+  return [0, 1, 4].map((field) => integerOption(call, field));
+}
+
+/** Entries, or one of them if the axis is shrunk away. */
+function slicedList(call: TfliteCall): Constant {
   const list = integersOf(call.constant(0));
   const [begin, end, stride] = [1, 2, 3].map((i) => scalarOf(call.constant(i)));
-  const [beginMask, endMask, shrink] = [0, 1, 4].map((field) => integerOption(call, field));
-  if (stride !== 1 || integerOption(call, 2) !== 0 || integerOption(call, 3) !== 0) {
-    throw new Failure("import/unsupported-attribute", `stride ${stride}, ellipsis or new axis; supported: stride 1`);
-  }
+  const [beginMask, endMask, shrink] = masksOf(call, [stride]);
   if (shrink) return integers([list[call.axis(begin, list.length)]], []);
   return integers(list.slice(beginMask ? 0 : begin, endMask ? list.length : end));
 }
