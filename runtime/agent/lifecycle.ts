@@ -291,11 +291,9 @@ function end(state: State, how: End, code?: FailureCode, message?: string): Step
   const { id, action, seq } = phase.goal;
   const outcome = { id, action, seq, state: how, step: phase.at, code, message };
   const good = how === "COMMITTED" || how === "CHECKED";
-  const told = announce(
-    good ? "info" : "warning",
-    code ?? `job/${how.toLowerCase()}`,
-    `${id}: ${how}${message ? `, ${message}` : ""}`,
-  );
+  const [what, note] = seq === undefined ? [action, ` (${id})`] : [id, ""];
+  const text = `${what}: ${how}${message ? `, ${message}` : ""}${note}`;
+  const told = announce(good ? "info" : "warning", code ?? `job/${how.toLowerCase()}`, text);
   return {
     state: { ...state, phase: { at: "IDLE" }, outcome: seq === undefined ? state.outcome : outcome },
     effects: [...(good ? [] : [{ do: "serve" } as const]), told, { do: "collect" }],

@@ -1,6 +1,6 @@
 import type { CalibrationEntry, Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
-import type { LayerFit } from "../polarize/fit.ts";
+import type { LayerFit } from "../model/layer-fit.ts";
 import { Diary } from "./diary.ts";
 import type { Announcement } from "./events.ts";
 import type { AgentParts } from "./ports.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import type { Health } from "../health/health.ts";
-import type { LayerFit } from "../polarize/fit.ts";
+import type { LayerFit } from "../model/layer-fit.ts";
 import type { BlockRequest } from "./block.ts";
 
 /** The birth message: what this device is. */

@@ -1,5 +1,6 @@
 import { entry } from "../base/entry.ts";
 import { isLayer, type Layer } from "../model/graph.ts";
+import type { LayerFit } from "../model/layer-fit.ts";
 import type { PolarizedLayer, PolarizedModel } from "../model/stages.ts";
 import type { FloatTeacher } from "../model/teacher.ts";
 import { openPlan } from "../plan/open.ts";
@@ -8,24 +9,6 @@ import { storedBytes } from "../quantize/format.ts";
 import { formats } from "../quantize/formats.ts";
 import { product } from "../tensor/products.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-
-/** What became of one layer, measured while the whole model answers. */
-export interface LayerFit {
-  readonly name: string;
-  readonly op: string;
-  readonly format: string;
-  /** Per weight, scales included. */
-  readonly bits: number;
-  readonly rank: number;
-  readonly unit: "digital" | "accelerator";
-  /** RMS of the difference of its output to the float model's, over RMS of that. */
-  readonly error: number;
-  /**
-   * Of a layer on tiles, for each column: RMS of the difference of its raw products to the ones that were meant, over
-   * the RMS of these in the whole layer. This is what the correction has to make good.
-   */
-  readonly columns?: readonly number[] | undefined;
-}
 
 /** Each of these passes the accelerator once. */
 const INPUTS = 8;
