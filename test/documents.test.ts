@@ -29,8 +29,9 @@ test("commands and what they print are told apart", () => {
     { command: "one --a --b", expected: ["yes"] },
     { command: "two", expected: [] },
   ]);
-  const { files, lines, elsewhere } = readScript("tools/raspberry-pi.md");
-  assert.ok(JSON.parse(files.get("polaredge.json") ?? "").device && lines.length > 10 && elsewhere > 3);
+  const { files, lines, elsewhere } = readScript("tools/fleet/FIRST-FLEET.md");
+  assert.ok(JSON.parse(files.get("polaredge.json") ?? "").device && lines.length > 10 && elsewhere === 0);
+  assert.ok(readScript("tools/deploy/RASPBERRY-PI.md").elsewhere > 5);
 });
 
 const found = "✓ disk   store: 71957 MB free\n\nnf4 corrected    95.3 %   +1.5 s\nkws-1.0.0-mwrztmx0: done\nlast";
