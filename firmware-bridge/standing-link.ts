@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/base/clock.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
-import type { LinkedAccelerator, LinkListener, MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
+import type { LinkCounters, LinkedAccelerator, LinkListener, MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
 import type { OpenAccelerator } from "./open.ts";
 
 export interface StandingLinkParts {
@@ -27,6 +27,7 @@ export class StandingLink implements LinkedAccelerator {
   readonly #closing = new AbortController();
   readonly #listeners = new Set<LinkListener>();
   #opening: Promise<OpenAccelerator> | undefined;
+  #opened: OpenAccelerator | undefined;
   #linked: boolean | undefined;
   #restoring: Promise<void> | undefined;
 
@@ -36,6 +37,10 @@ export class StandingLink implements LinkedAccelerator {
 
   get linked(): boolean | undefined {
     return this.#linked;
+  }
+
+  get counters(): LinkCounters | undefined {
+    return this.#opened?.session.health;
   }
 
   listen(listener: LinkListener): void {
@@ -63,6 +68,7 @@ export class StandingLink implements LinkedAccelerator {
   #open(): Promise<OpenAccelerator> {
     this.#opening ??= this.#parts.open().then(
       (opened) => {
+        this.#opened = opened;
         opened.session.listen((event) => (event === "lost" ? this.#lost() : this.#restore()));
         return opened;
       },

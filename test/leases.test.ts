@@ -1,7 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { Diary } from "../runtime/agent/diary.ts";
 import { Leases } from "../runtime/agent/leases.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
+import { encodePayload } from "../runtime/fleet/topics.ts";
 import type { LinkedAccelerator, LinkListener, MatmulUnit } from "../runtime/plan/unit.ts";
 import { fakeRelease } from "./support/jobs.ts";
 import { rejection } from "./support/until.ts";
@@ -179,6 +181,50 @@ test("drift recalibrates in the field", async () => {
   await world.until("health", () => world.health.at(-1)?.status === "ok", 60_000);
   assert.equal([units(world), world.report.active?.unit], [["accelerator", "accelerator"], "accelerator"]);
   await world.agent?.stop();
+});
+
+test("what it did and why is on a retained topic, with how the layers came out", async () => {
+  const tiles = new Tiles();
+  const world = await device(tiles);
+  assert.equal(world.fit, { v: 1, derived: world.report.active?.derived, layers: [] });
+  const layer = {
+    name: "conv",
+    op: "conv2d",
+    format: "nf4",
+    bits: 4.5,
+    rank: 8,
+    unit: "accelerator",
+    error: 0.1,
+  } as const;
+  world.layers = [layer];
+  world.analogWrongEvery = 3;
+  await world.until("the recalibration", () => world.preparations.length === 2, 60_000);
+  world.analogWrongEvery = undefined;
+  await world.until("its end", () => world.history?.calibrations.length === 2, 60_000);
+  assert.equal(world.fit?.layers, [layer]);
+  assert.is(world.fit?.derived, world.report.active?.derived);
+  const [, { action, beforePct, afterPct, unit } = {}] = world.history?.calibrations ?? [];
+  assert.equal([action, afterPct, unit], ["recalibrate", 100, "accelerator"]);
+  assert.ok((beforePct ?? 100) < 90, String(beforePct));
+  const why = world.history?.events.find(({ code }) => code === "upkeep/recalibrate");
+  assert.match(why?.msg ?? "", /^agreement \d+\.\d % .* in 2 checks, below 90 %/);
+  assert.ok(world.history?.readings.some(([, agreementPct]) => agreementPct < 90));
+  assert.equal(world.history?.thresholds, { recalibrateBelowPct: 90, healthyAbovePct: 95 });
+  await world.agent?.stop();
+});
+
+test("what it remembers is bounded", () => {
+  const diary = new Diary("boot", { checkSeconds: 1, recalibrateBelowPct: 90, healthyAbovePct: 95 });
+  const msg = "x".repeat(1000);
+  for (let n = 1; n <= 1000; n++) {
+    diary.reading(1_763_820_000_000 + n, 98.765432);
+    diary.event({ n, ts: 1_763_820_000_000 + n, boot: "boot", level: "info", code: "upkeep/recalibrate", msg });
+    diary.calibration({ ts: n, action: "recalibrate", version: "1", unit: "digital", beforePct: null, afterPct: 1 });
+  }
+  const { history } = diary;
+  assert.equal([history.readings.at(-1), history.events.at(-1)?.n], [[1_763_820_001_000, 98.77], 1000]);
+  const bytes = encodePayload("history", history).length;
+  assert.ok(bytes > 10_000 && bytes < 24 * 1024, `${bytes} bytes`);
 });
 
 test("if a recalibration does not help, the device computes digitally and says so", async () => {

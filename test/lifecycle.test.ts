@@ -139,7 +139,7 @@ const stories: readonly {
     name: "drift recalibrates in place, and the model before stays at hand",
     from: v2,
     events: [
-      { type: "upkeep", action: "recalibrate", id: "u", unit: "digital" },
+      { type: "upkeep", action: "recalibrate", id: "u", unit: "digital", why: "drift" },
       done("PREPARING", "d2b"),
       done("SELFTEST"),
       done("STAGED"),
@@ -155,14 +155,14 @@ const stories: readonly {
   {
     name: "a fall-back opens what is prepared already",
     from: v2,
-    events: [{ type: "upkeep", action: "fall-back", id: "u", unit: "digital" }, done("STAGED")],
+    events: [{ type: "upkeep", action: "fall-back", id: "u", unit: "digital", why: "drift" }, done("STAGED")],
     path: "STAGED + announce + activate, TRIAL",
     serves: "2",
   },
   {
     name: "upkeep waits for jobs, and for a model",
     from: newDevice,
-    events: [{ type: "upkeep", action: "recalibrate", id: "u", unit: "digital" }],
+    events: [{ type: "upkeep", action: "recalibrate", id: "u", unit: "digital", why: "drift" }],
     path: "IDLE",
   },
   {
@@ -263,8 +263,8 @@ test("property: whatever happens, a committed model is never lost", () => {
     fc.constant(careful),
     fc.constant<Event>({ type: "withdrawn" }),
     name.map((derived): Event => ({ type: "unservable", derived, message: "gone" })),
-    fc.constant<Event>({ type: "upkeep", action: "recalibrate", id: "u", unit: "accelerator" }),
-    fc.constant<Event>({ type: "upkeep", action: "fall-back", id: "u", unit: "digital" }),
+    fc.constant<Event>({ type: "upkeep", action: "recalibrate", id: "u", unit: "accelerator", why: "drift" }),
+    fc.constant<Event>({ type: "upkeep", action: "fall-back", id: "u", unit: "digital", why: "drift" }),
   );
   fc.assert(
     fc.property(fc.array(event, { maxLength: 80 }), fc.boolean(), (events, fresh) => {

@@ -30,7 +30,7 @@ test("what describes a state is retained, what happens is not", () => {
   const retained = Object.entries(topics)
     .filter(([, { retain }]) => retain)
     .map(([name]) => name);
-  assert.equal(retained, ["online", "info", "state", "job/reported", "job/update", "job/desired"]);
+  assert.equal(retained, ["online", "info", "state", "layers", "history", "job/reported", "job/update", "job/desired"]);
 });
 
 test("online is a bare word", () => {

@@ -225,6 +225,15 @@ link
   });
 
 program
+  .command("example <folder>")
+  .description("Write a small model and samples of its own into a folder, to try everything with.")
+  .addHelpText("after", "\nExample:\n  polaredge example bearing")
+  .action(async (folder: string) => {
+    const { example } = await import("./bearing/example.ts");
+    console.log(await example(folder));
+  });
+
+program
   .command("demo")
   .description("All of it on this machine in about a minute: broker, accelerator, agent, drift, updates.")
   .option("--keep", "keep the working folder")

@@ -3,7 +3,9 @@ import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
 import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
 import type { Meter } from "../health/meter.ts";
+import type { ProbeReading } from "../health/probes.ts";
 import type { Servable, ServedModel } from "../serve/servable.ts";
+import { calibrationOf } from "./diary.ts";
 import { load } from "./effects.ts";
 import type { Effect, Event, Work, Working } from "./events.ts";
 import { Freshness } from "./freshness.ts";
@@ -55,7 +57,7 @@ export class Agent implements FleetListener, Servable {
       state: () => this.#state,
       post: (event) => this.post(event),
       upkeepId: () => `upkeep-${randomUUID()}`,
-      checked: () => this.#publishHealth(),
+      checked: (reading) => this.#checked(reading),
     });
     this.#vitals = new Vitals(parts, this.serving);
     this.#voice = new Voice(parts, parts.connect(this), this.#boot);
@@ -86,6 +88,7 @@ export class Agent implements FleetListener, Servable {
       serving: this.serving,
       reservoir: this.#reservoir,
       serve: () => this.#serve(),
+      prepared: (derived, layers) => this.#voice.prepared(derived, layers),
     };
   }
 
@@ -184,12 +187,19 @@ export class Agent implements FleetListener, Servable {
       this.#saved = await this.#save(state);
       if (!this.#saved) return this.#publishHealth();
       this.#voice.record(this.#state, state);
+      this.#noteCommit(state);
       this.#state = state;
     }
     for (const effect of effects) await this.#do(effect);
     if (state.phase.at !== before) this.#watch.wake();
     if (event.type !== "trusted") this.#voice.report(this.#state);
     this.#publishHealth();
+  }
+
+  #noteCommit({ active }: State): void {
+    if (!active || active.derived === this.#state.active?.derived) return;
+    const { phase } = this.#state;
+    this.#voice.committed(active.derived, calibrationOf(phase, active, this.#watch.reading?.agreementPct));
   }
 
   async #save(state: State): Promise<boolean> {
@@ -273,6 +283,11 @@ export class Agent implements FleetListener, Servable {
       if (this.#unread) this.desired(this.#unread);
       this.#publishHealth();
     }
+  }
+
+  #checked(reading: ProbeReading | undefined): void {
+    if (reading) this.#voice.checked(reading.agreementPct);
+    this.#publishHealth();
   }
 
   #publishHealth(): void {

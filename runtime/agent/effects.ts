@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { assertFits } from "../trust/manifest.ts";
 import type { Seen, TargetRef } from "../trust/trust.ts";
 import { faultOf } from "./gates.ts";
-import type { AgentParts } from "./ports.ts";
+import type { AgentParts, Prepared } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Loaded, Serving } from "./serving.ts";
 import type { Deployed, Found, Goal, Intent, Release, State, Terms, Unit } from "./state.ts";
@@ -95,8 +95,8 @@ export async function verify({ parts: { store }, goal: { release } }: Work): Pro
   }
 }
 
-/** Returns the name of the derived model. An accelerator that does not answer is no reason to have no model. */
-export async function prepare(work: Work, reservoir: Reservoir): Promise<string> {
+/** Returns the name of the prepared model, and how its layers came out unless it was here already. An accelerator that does not answer is no reason to have no model. */
+export async function prepare(work: Work, reservoir: Reservoir): Promise<Preparedness> {
   const { leases, log } = work.parts;
   const unit = leases.present ? work.goal.release.unit : "digital";
   try {
@@ -108,12 +108,21 @@ export async function prepare(work: Work, reservoir: Reservoir): Promise<string>
   }
 }
 
-async function prepareFor(unit: Unit, { parts, goal, signal, report }: Work, reservoir: Reservoir): Promise<string> {
+interface Preparedness {
+  readonly derived: string;
+  readonly layers?: Prepared["layers"];
+}
+
+async function prepareFor(
+  unit: Unit,
+  { parts, goal, signal, report }: Work,
+  reservoir: Reservoir,
+): Promise<Preparedness> {
   const { store, leases, preparer, profile } = parts;
   const { release } = goal;
   const recipe = recipeOf(parts, goal, unit);
   const found = unit === "digital" ? await store.findDerived(recipe) : undefined;
-  if (found !== undefined) return found;
+  if (found !== undefined) return { derived: found };
   const shipped = decodeSamples(await store.blobs.read(release.calibration.sha256), "calibration");
   const { samples: limit } = profile.calibration;
   const samples = goal.action === "recalibrate" ? reservoir.mix(shipped, limit) : shipped;
@@ -123,7 +132,7 @@ async function prepareFor(unit: Unit, { parts, goal, signal, report }: Work, res
   signal.throwIfAborted();
   const derived = await store.writeDerived(recipe, prepared.model, bytesOf(prepared.answers));
   if (unit === "accelerator") leases.grant(derived);
-  return derived;
+  return { derived, layers: prepared.layers };
 }
 
 /** Opens a prepared model with its probes. @throws Failure store/corrupt, model/..., plan/..., input/shape */

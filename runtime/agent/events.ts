@@ -13,7 +13,14 @@ export type Event =
   | { readonly type: "trusted"; readonly trusted: Seen }
   /** Somebody at the device agrees to what waits for that. */
   | { readonly type: "approved" }
-  | { readonly type: "upkeep"; readonly action: "recalibrate" | "fall-back"; readonly id: string; readonly unit: Unit }
+  | {
+      readonly type: "upkeep";
+      readonly action: "recalibrate" | "fall-back";
+      readonly id: string;
+      readonly unit: Unit;
+      /** For people. */
+      readonly why: string;
+    }
   | {
       readonly type: "done";
       readonly at: Working;

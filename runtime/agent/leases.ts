@@ -1,5 +1,5 @@
 import { Failure } from "../base/failure.ts";
-import type { LinkedAccelerator, LinkListener, MatmulUnit, UnitLayer } from "../plan/unit.ts";
+import type { LinkCounters, LinkedAccelerator, LinkListener, MatmulUnit, UnitLayer } from "../plan/unit.ts";
 
 /**
  * The one accelerator and the models that want it. Placing a model's layers takes the tiles from the model before:
@@ -22,6 +22,10 @@ export class Leases implements LinkedAccelerator {
 
   get linked(): boolean | undefined {
     return this.#accelerator?.linked;
+  }
+
+  get counters(): LinkCounters | undefined {
+    return this.#accelerator?.counters;
   }
 
   listen(listener: LinkListener): void {

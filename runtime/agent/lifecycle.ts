@@ -180,11 +180,11 @@ function refused(state: State, { hash, code, message }: Extract<Event, { type: "
 }
 
 /** Jobs of the fleet go first; the watch asks again. */
-function upkeep(state: State, { action, id, unit }: Extract<Event, { type: "upkeep" }>): Step {
+function upkeep(state: State, { action, id, unit, why }: Extract<Event, { type: "upkeep" }>): Step {
   if (state.phase.at !== "IDLE" || !state.active) return { state, effects: [] };
   const derived = action === "fall-back" ? state.active.derived : undefined;
   const next = begin(state, action, { id, release: { ...state.active, unit }, derived });
-  return then([announce("info", `upkeep/${action}`, `${id} begins`)], next);
+  return then([announce("info", `upkeep/${action}`, `${why} (${id})`)], next);
 }
 
 function done(state: State, event: Extract<Event, { type: "done" }>): Step {
@@ -291,11 +291,9 @@ function end(state: State, how: End, code?: FailureCode, message?: string): Step
   const { id, action, seq } = phase.goal;
   const outcome = { id, action, seq, state: how, step: phase.at, code, message };
   const good = how === "COMMITTED" || how === "CHECKED";
-  const told = announce(
-    good ? "info" : "warning",
-    code ?? `job/${how.toLowerCase()}`,
-    `${id}: ${how}${message ? `, ${message}` : ""}`,
-  );
+  const [what, note] = seq === undefined ? [action, ` (${id})`] : [id, ""];
+  const text = `${what}: ${how}${message ? `, ${message}` : ""}${note}`;
+  const told = announce(good ? "info" : "warning", code ?? `job/${how.toLowerCase()}`, text);
   return {
     state: { ...state, phase: { at: "IDLE" }, outcome: seq === undefined ? state.outcome : outcome },
     effects: [...(good ? [] : [{ do: "serve" } as const]), told, { do: "collect" }],

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Fleet, FleetListener, Info, Progress } from "../fleet/topics.ts";
 import type { Host } from "../health/host.ts";
+import type { LayerFit } from "../model/layer-fit.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
 import type { Samples } from "../polarize/statistics.ts";
 import type { Port } from "../serve/servable.ts";
@@ -40,6 +41,8 @@ export interface Prepared {
   readonly model: Uint8Array;
   /** What the float model answers to the probes: count x output. */
   readonly answers: Float32Array;
+  /** How each layer came out. */
+  readonly layers: readonly LayerFit[];
 }
 
 /** Imports, quantizes and calibrates, away from the serving model. */

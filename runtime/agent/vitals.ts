@@ -1,6 +1,7 @@
 import type { Drift } from "../health/drift.ts";
 import { figure, type Health, type Reason, statusOf } from "../health/health.ts";
 import type { ProbeReading } from "../health/probes.ts";
+import type { LinkCounters } from "../plan/unit.ts";
 import type { AgentParts } from "./ports.ts";
 import type { Serving } from "./serving.ts";
 import { type State, servedBy } from "./state.ts";
@@ -59,6 +60,7 @@ export class Vitals {
       noise_floor: figure(reading?.noiseFloor),
       recal_age_s: ageSeconds(state.committedMs, clock.now()),
       link_ok: this.#parts.leases.linked ?? null,
+      ...linkFigures(this.#parts.leases.counters),
       disk_free_mb: free === undefined ? null : Math.round(free / MB),
       update_state: state.phase.at,
       ...(await host.read()),
@@ -101,3 +103,15 @@ export class Vitals {
 function ageSeconds(sinceMs: number | undefined, nowMs: number): number | null {
   return sinceMs === undefined ? null : Math.max(0, Math.round((nowMs - sinceMs) / 1000));
 }
+
+function linkFigures(counters: LinkCounters | undefined): Pick<Health, `link_${LinkFigure}`> {
+  return {
+    link_rtt_ms: figure(counters?.roundTripMs),
+    link_retransmits: counters?.retransmits ?? null,
+    link_bad_frames: counters ? counters.crcErrors + counters.malformed : null,
+    link_resets: counters?.resets ?? null,
+    link_losses: counters?.losses ?? null,
+  };
+}
+
+type LinkFigure = "rtt_ms" | "retransmits" | "bad_frames" | "resets" | "losses";

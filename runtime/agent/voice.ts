@@ -1,5 +1,7 @@
-import type { Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
+import type { CalibrationEntry, Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
+import type { LayerFit } from "../model/layer-fit.ts";
+import { Diary } from "./diary.ts";
 import type { Announcement } from "./events.ts";
 import type { AgentParts } from "./ports.ts";
 import { journalEntry, reportOf } from "./report.ts";
@@ -13,6 +15,8 @@ export class Voice {
   readonly #parts: AgentParts;
   readonly #fleet: Fleet;
   readonly #boot: string;
+  readonly #diary: Diary;
+  #fit: { readonly derived: string; readonly layers: readonly LayerFit[] } | undefined;
   #events = 0;
   #stage: string | undefined;
   #toldMs = 0;
@@ -21,10 +25,12 @@ export class Voice {
     this.#parts = parts;
     this.#fleet = fleet;
     this.#boot = boot;
+    this.#diary = new Diary(boot, parts.profile.drift);
   }
 
   introduce(): void {
     void this.#fleet.publish("info", { v: 1, boot: this.#boot, ...this.#parts.info });
+    this.#recount();
   }
 
   report(state: State, progress?: Progress): void {
@@ -44,11 +50,34 @@ export class Voice {
     await this.#fleet.publish("state", health);
   }
 
+  /** The probes were asked. */
+  checked(agreementPct: number): void {
+    this.#diary.reading(this.#parts.clock.now(), agreementPct);
+    this.#recount();
+  }
+
+  /** How the layers of a prepared model came out; told once it is committed. */
+  prepared(derived: string, layers: readonly LayerFit[]): void {
+    this.#fit = { derived, layers };
+  }
+
+  committed(derived: string, entry: Omit<CalibrationEntry, "ts">): void {
+    this.#diary.calibration({ ts: this.#parts.clock.now(), ...entry });
+    if (this.#fit?.derived === derived) void this.#fleet.publish("layers", { v: 1, ...this.#fit });
+    this.#recount();
+  }
+
   announce({ level, code, message }: Announcement): void {
     const { clock, log } = this.#parts;
     log[level === "warning" ? "warn" : level](message, { code });
     const event: FleetEvent = { n: ++this.#events, ts: clock.now(), boot: this.#boot, level, code, msg: message };
     void this.#fleet.publish("event", event);
+    this.#diary.event(event);
+    this.#recount();
+  }
+
+  #recount(): void {
+    void this.#fleet.publish("history", this.#diary.history);
   }
 
   /** For whoever looks at the disk afterwards; nothing waits for it. */

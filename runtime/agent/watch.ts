@@ -14,8 +14,8 @@ export interface WatchAgent {
   post(event: Event): Promise<void>;
   /** Never the same twice. */
   upkeepId(): string;
-  /** There is a new reading. */
-  checked(): void;
+  /** The probes were asked; undefined if nothing serves. */
+  checked(reading: ProbeReading | undefined): void;
 }
 
 type TrialPhase = Extract<Phase, { at: "TRIAL" }>;
@@ -84,7 +84,7 @@ export class Watch {
     const { active, phase } = this.#agent.state();
     if (!active) return { ok: false, code: "job/impossible", message: "recalibrate: no model is installed" };
     if (phase.at !== "IDLE") return { ok: false, code: "job/impossible", message: `recalibrate: busy, ${phase.at}` };
-    return { ok: true, result: { id: await this.#upkeep("recalibrate") } };
+    return { ok: true, result: { id: await this.#upkeep("recalibrate", "a command asked for it") } };
   }
 
   async #run(): Promise<void> {
@@ -119,7 +119,7 @@ export class Watch {
     this.#reading = { of: loaded, reading };
     if (phase.at === "TRIAL") await this.#judge(phase, reading);
     else if (reading) await this.#compare(reading);
-    this.#agent.checked();
+    this.#agent.checked(reading);
   }
 
   async #judge(phase: TrialPhase, reading: ProbeReading | undefined): Promise<void> {
@@ -151,13 +151,13 @@ export class Watch {
     const { active } = this.#agent.state();
     if (!active) return;
     if (this.#wantsTiles(active)) {
-      await this.#upkeep("recalibrate");
+      await this.#upkeep("recalibrate", "the accelerator is there, and its tiles hold nothing of this model");
       return;
     }
     const unit = this.#parts.leases.holds(active.derived) ? active.unit : "digital";
     const { drift, action } = watchDrift(this.#parts.profile.drift, this.#drift, { agreementPct, unit });
     this.#drift = drift;
-    if (action) await this.#upkeep(action);
+    if (action) await this.#upkeep(action, this.#cause(agreementPct));
   }
 
   #wantsTiles({ unit, derived }: NonNullable<State["active"]>): boolean {
@@ -168,10 +168,15 @@ export class Watch {
     return true;
   }
 
-  async #upkeep(action: DriftAction): Promise<string> {
+  #cause(agreementPct: number): string {
+    const { recalibrateBelowPct } = this.#parts.profile.drift;
+    return `agreement ${agreementPct.toFixed(1)} % with the float model in ${LOW_READINGS} checks, below ${recalibrateBelowPct} %`;
+  }
+
+  async #upkeep(action: DriftAction, why: string): Promise<string> {
     const id = this.#agent.upkeepId();
     const unit = action === "recalibrate" && this.#parts.leases.present ? "accelerator" : "digital";
-    await this.#agent.post({ type: "upkeep", action, id, unit });
+    await this.#agent.post({ type: "upkeep", action, id, unit, why });
     return id;
   }
 }

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { Health } from "../health/health.ts";
+import type { LayerFit } from "../model/layer-fit.ts";
 import type { BlockRequest } from "./block.ts";
 
 /** The birth message: what this device is. */
@@ -76,12 +77,45 @@ export interface UpdateView {
   readonly update_percentage: number | null;
 }
 
+/** The committed model, layer by layer, as it was measured when it was prepared. */
+export interface ModelFit {
+  readonly v: 1;
+  /** Which one of `job/reported`: its `derived`. */
+  readonly derived: string;
+  readonly layers: readonly LayerFit[];
+}
+
+/** What the device remembers of its own since it started, the oldest first; bounded. */
+export interface History {
+  readonly v: 1;
+  readonly boot: string;
+  /** Agreement that calls for a remedy, and agreement that ends it. */
+  readonly thresholds: { readonly recalibrateBelowPct: number; readonly healthyAbovePct: number };
+  /** UTC in milliseconds, agreement in per cent. */
+  readonly readings: readonly (readonly [ts: number, agreementPct: number])[];
+  readonly calibrations: readonly CalibrationEntry[];
+  readonly events: readonly Omit<FleetEvent, "boot" | "hist">[];
+}
+
+/** A model that was fitted, tried and committed. */
+export interface CalibrationEntry {
+  readonly ts: number;
+  readonly action: string;
+  readonly version: string;
+  readonly unit: string;
+  /** Of what served before, where it was measured. */
+  readonly beforePct: number | null;
+  readonly afterPct: number | null;
+}
+
 /** What the device says, by topic. */
 export interface Outgoing {
   readonly online: "online" | "offline";
   readonly info: Info;
   readonly state: Health;
   readonly event: FleetEvent;
+  readonly layers: ModelFit;
+  readonly history: History;
   readonly "job/reported": Report;
   readonly "job/update": UpdateView;
   readonly "xfer/req": BlockRequest;
@@ -100,6 +134,8 @@ export const topics: Readonly<Record<TopicName, TopicSpec>> = {
   info: { from: "device", retain: true, qos: 1 },
   state: { from: "device", retain: true, qos: 1 },
   event: { from: "device", retain: false, qos: 1 },
+  layers: { from: "device", retain: true, qos: 1 },
+  history: { from: "device", retain: true, qos: 1 },
   "job/reported": { from: "device", retain: true, qos: 1 },
   "job/update": { from: "device", retain: true, qos: 1 },
   /** A job (jobs.ts); empty for no goal. */

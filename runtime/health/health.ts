@@ -26,6 +26,12 @@ export interface Health extends HostReading {
   readonly recal_age_s: number | null;
   /** Of the accelerator; null where there is none, or none has been asked yet. */
   readonly link_ok: boolean | null;
+  readonly link_rtt_ms: number | null;
+  readonly link_retransmits: number | null;
+  /** Frames that were damaged, or none. */
+  readonly link_bad_frames: number | null;
+  readonly link_resets: number | null;
+  readonly link_losses: number | null;
   readonly disk_free_mb: number | null;
   readonly update_state: string;
 }

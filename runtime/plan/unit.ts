@@ -41,9 +41,23 @@ export interface Accelerator {
 /** Told of a link that goes (`lost`) or comes back with the tiles programmed again (`restored`). */
 export type LinkListener = (event: "lost" | "restored", message: string) => void;
 
+/** What a link has been through since it was opened. */
+export interface LinkCounters {
+  readonly roundTripMs: number | undefined;
+  readonly retransmits: number;
+  /** Frames whose check sum was wrong, and what was no frame at all. */
+  readonly crcErrors: number;
+  readonly malformed: number;
+  /** Times that the device restarted, or the link was lost. */
+  readonly resets: number;
+  readonly losses: number;
+}
+
 /** An accelerator on a cable that can be pulled. */
 export interface LinkedAccelerator extends Accelerator {
   /** Undefined before the first attempt to reach it. */
   readonly linked: boolean | undefined;
+  /** Undefined before it was reached. */
+  readonly counters?: LinkCounters | undefined;
   listen(listener: LinkListener): void;
 }

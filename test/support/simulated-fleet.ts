@@ -67,7 +67,7 @@ export class SimulatedFleet {
   }
 
   /** Devices with this release, so many at a time that the broker can listen. */
-  async join(count: number, from: string): Promise<void> {
+  async join(count: number, from: string, healthMs?: number): Promise<void> {
     const { name, version, model, calibration, probes, accept, trial } = await this.repository.manifest(from);
     const release = { name, version, model, calibration, probes, accept, trial };
     const active: Deployed = { ...release, derived: "simulated", unit: "digital" };
@@ -79,6 +79,7 @@ export class SimulatedFleet {
       isBad: ({ notes }: { readonly notes?: string | undefined }) => notes === "bad",
       random: this.random,
       stepMs: 100,
+      healthMs,
     };
     for (let i = 0; i < count; i++) {
       this.devices.push(new SimulatedDevice(`sim-${i}`, active, parts));

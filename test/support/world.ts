@@ -1,9 +1,9 @@
 import { Agent } from "../../runtime/agent/agent.ts";
 import { Leases } from "../../runtime/agent/leases.ts";
-import type { AgentParts, Engine, Preparer } from "../../runtime/agent/ports.ts";
+import type { AgentParts, Engine, Prepared, Preparer } from "../../runtime/agent/ports.ts";
 import { Failure } from "../../runtime/base/failure.ts";
 import { silentLog } from "../../runtime/base/log.ts";
-import type { FleetEvent, FleetListener, Outgoing, Report } from "../../runtime/fleet/topics.ts";
+import type { FleetEvent, FleetListener, History, ModelFit, Outgoing, Report } from "../../runtime/fleet/topics.ts";
 import type { Health } from "../../runtime/health/health.ts";
 import type { LinkedAccelerator, MatmulUnit } from "../../runtime/plan/unit.ts";
 import type { Files } from "../../runtime/store/files.ts";
@@ -25,6 +25,11 @@ export class World {
   readonly reports: Report[] = [];
   readonly events: FleetEvent[] = [];
   readonly health: Health[] = [];
+  /** The newest ones. */
+  history: History | undefined;
+  fit: ModelFit | undefined;
+  /** How the layers of everything that is prepared come out. */
+  layers: Prepared["layers"] = [];
   /** What was prepared, in order. */
   readonly preparations: { readonly version: string; readonly samples: number; readonly unit: string }[] = [];
   files: Files;
@@ -147,6 +152,8 @@ export class World {
       if (this.report.state === this.diesAt) this.#dead ??= this.agent?.stop();
     }
     if (name === "event") this.events.push(said as FleetEvent);
+    if (name === "history") this.history = said as History;
+    if (name === "layers") this.fit = said as ModelFit;
     if (name === "state") this.health.push(said as Health);
   }
 
@@ -160,7 +167,7 @@ export class World {
         if (unit === "accelerator") await this.accelerator?.place([]);
         this.preparations.push({ version: fake.version, samples: samples.shape[0] ?? 0, unit });
         const answers = [...probes.data].flatMap((x) => [...oneHot(right(x, fake))]);
-        return { model, answers: Float32Array.from(answers) };
+        return { model, answers: Float32Array.from(answers), layers: this.layers };
       },
     };
   }

@@ -68,7 +68,7 @@ async function openBroker(): Promise<{ url: string; close(): Promise<void> }> {
 }
 
 /** A Raspberry Pi 4 at four bits that looks after itself every second instead of every five minutes. */
-async function writeProfile(folder: string): Promise<string> {
+export async function writeProfile(folder: string): Promise<string> {
   const profile = await loadProfile("raspberry-pi-4");
   const path = join(folder, "profile.json");
   const quantization = { ...profile.quantization, weights: "nf4" };

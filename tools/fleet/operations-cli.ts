@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { decimal, wholeNumber } from "../arguments.ts";
 import { EXIT } from "../exit.ts";
 import type { DeployOptions, DeskOptions } from "./operations.ts";
+import type { ServeOptions } from "./page/serve.ts";
 import type { SimulateOptions } from "./simulate-command.ts";
 
 const WHOM = "all, names with commas, tag:, profile:, version:, status: or failed:ROLLOUT";
@@ -31,6 +32,7 @@ export function addOperations(fleet: Command): void {
   );
   addDeploy(fleet);
   addSimulate(fleet);
+  addServe(fleet);
   atDesk(fleet, "watch", "The rollouts, and where their devices stand.").action(async (options: DeskOptions) => {
     const { watch } = await import("./operations.ts");
     console.log(await watch(options));
@@ -87,6 +89,29 @@ function addOrders(fleet: Command): void {
   }
 }
 
+function addServe(fleet: Command): void {
+  fleet
+    .command("serve")
+    .description("The fleet as a web page: devices, rollouts, what each device did and why, the audit log.")
+    .requiredOption("--config <fleet.json>", "broker, and the operator's folder")
+    .option("--host <address>", "to listen on; any but this machine's own needs a token", "127.0.0.1")
+    .option("--port <number>", "to listen on", wholeNumber, 8787)
+    .option("--token-file <file>", "what visitors must know; by default none here, and a new one elsewhere")
+    .option("--allow-actions", "pause, resume, cancel, roll back and recalibrate from the page; else it only looks")
+    .addHelpText(
+      "after",
+      `
+Over a network, put a web server with TLS in front of it: the token would be read by others on the way.
+
+Example:
+  polaredge fleet serve --config fleet.json --allow-actions`,
+    )
+    .action(async (options: ServeOptions) => {
+      const { serve } = await import("./page/serve.ts");
+      await serve(options);
+    });
+}
+
 function addSimulate(fleet: Command): void {
   fleet
     .command("simulate")
@@ -95,6 +120,7 @@ function addSimulate(fleet: Command): void {
     .option("--devices <count>", "how many", wholeNumber, 100)
     .option("--seed <number>", "of their delays", wholeNumber, 1)
     .option("--step-ms <milliseconds>", "what a step of a job takes at most", wholeNumber, 1000)
+    .option("--health-seconds <seconds>", "between two reports of its health", decimal, 10)
     .action(async (options: SimulateOptions) => {
       const { simulate } = await import("./simulate-command.ts");
       await simulate(options);

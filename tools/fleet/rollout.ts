@@ -37,12 +37,20 @@ export interface AbortRule {
   readonly action: "pause" | "cancel" | "rollback";
 }
 
+export interface DesiredGoal {
+  readonly jobId: string;
+  readonly hash: string;
+  readonly action?: string;
+  /** Of an install, as NAME-VERSION. */
+  readonly release?: string;
+}
+
 /** What is known of a device from its retained topics. */
 export interface DeviceView {
   readonly online: boolean;
   readonly report?: Report | undefined;
   /** Name and digest of the goal that is set. */
-  readonly desired?: { readonly jobId: string; readonly hash: string } | undefined;
+  readonly desired?: DesiredGoal | undefined;
   /** Worse than "ok", of its own health. */
   readonly fault: boolean;
   /** When it said something last, by the operator's clock. */

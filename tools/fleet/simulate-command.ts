@@ -11,13 +11,20 @@ export interface SimulateOptions {
   readonly devices: number;
   readonly seed: number;
   readonly stepMs: number;
+  readonly healthSeconds: number;
 }
 
 /** Between two joining devices: a broker takes some hundred connections a second. */
 const JOIN_EVERY_MS = 4;
 
 /** `polaredge fleet simulate`: devices at the broker until a signal. @throws Failure config/invalid, input/missing */
-export async function simulate({ config, devices: count, seed, stepMs }: SimulateOptions): Promise<void> {
+export async function simulate({
+  config,
+  devices: count,
+  seed,
+  stepMs,
+  healthSeconds,
+}: SimulateOptions): Promise<void> {
   const { broker, folder } = await readDeskConfig(config);
   const repository = await Repository.open(disk, folder);
   const parts = {
@@ -27,6 +34,7 @@ export async function simulate({ config, devices: count, seed, stepMs }: Simulat
     isBad: ({ notes }: { readonly notes?: string | undefined }) => notes === "bad",
     random: uniform(seed),
     stepMs,
+    healthMs: 1000 * healthSeconds,
   };
   const devices: SimulatedDevice[] = [];
   for (let i = 0; i < count; i++) {

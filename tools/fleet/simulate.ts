@@ -11,6 +11,7 @@ import type { Command, Fleet, FleetEvent, FleetListener, Reply } from "../../run
 import { sha256 } from "../../runtime/store/digest.ts";
 import { parseEnvelope, type Signers, unseal } from "../../runtime/trust/envelope.ts";
 import { type Manifest, manifestPath } from "../../runtime/trust/manifest.ts";
+import { SimulatedHealth } from "./simulate-health.ts";
 
 type Event = Parameters<typeof step>[1];
 type Effect = ReturnType<typeof step>["effects"][number];
@@ -26,6 +27,8 @@ export interface SimulationParts {
   readonly random: () => number;
   /** What each step of a job takes at most. */
   readonly stepMs: number;
+  /** How often each tells its health; never by default. */
+  readonly healthMs?: number | undefined;
 }
 
 /**
@@ -37,6 +40,8 @@ export class SimulatedDevice implements FleetListener {
   readonly #parts: SimulationParts;
   readonly #fleet: Fleet;
   readonly #waiting: FleetEvent[] = [];
+  readonly #health: SimulatedHealth;
+  readonly #telling: NodeJS.Timeout | undefined;
   #client: MqttClient | undefined;
   #state: State = newDevice;
   #events = 0;
@@ -46,6 +51,8 @@ export class SimulatedDevice implements FleetListener {
     this.id = id;
     this.#parts = parts;
     this.#state = { ...newDevice, active };
+    this.#health = new SimulatedHealth(id, parts.random);
+    if (parts.healthMs !== undefined) this.#telling = setInterval(() => this.#tell(), parts.healthMs);
     const waiting = this.#waiting;
     this.#fleet = openFleet({
       device: id,
@@ -81,6 +88,7 @@ export class SimulatedDevice implements FleetListener {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#telling);
     await this.#fleet.close();
   }
 
@@ -96,6 +104,7 @@ export class SimulatedDevice implements FleetListener {
       accelerator: null,
     });
     this.#report();
+    if (this.#telling) this.#tell();
   }
 
   desired(payload: Uint8Array): void {
@@ -168,6 +177,10 @@ export class SimulatedDevice implements FleetListener {
 
   #later(action: () => void): void {
     setTimeout(action, this.#parts.random() * this.#parts.stepMs);
+  }
+
+  #tell(): void {
+    void this.#fleet.publish("state", this.#health.take(this.#state));
   }
 
   #report(): void {

@@ -1,6 +1,6 @@
 import type { MqttClient } from "mqtt";
 import { Failure } from "../../runtime/base/failure.ts";
-import type { Info, Report } from "../../runtime/fleet/topics.ts";
+import type { FleetEvent, History, Info, ModelFit, Report } from "../../runtime/fleet/topics.ts";
 import type { Health } from "../../runtime/health/health.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import { parseEnvelope } from "../../runtime/trust/envelope.ts";
@@ -11,10 +11,20 @@ export interface Device extends DeviceView {
   readonly id: string;
   readonly info?: Info | undefined;
   readonly health?: Health | undefined;
+  readonly fit?: ModelFit | undefined;
+  readonly history?: History | undefined;
+}
+
+/** What a message was about. */
+export interface Heard {
+  readonly device?: string | undefined;
+  readonly rollout?: string | undefined;
+  /** Something that happened; the view itself keeps none of it. */
+  readonly event?: FleetEvent | undefined;
 }
 
 export const ROLLOUTS = "polaredge/fleet/rollouts/";
-const own = ["online", "info", "state", "job/reported", "job/desired"] as const;
+const own = ["online", "info", "state", "layers", "history", "job/reported", "job/desired"] as const;
 /** Retained messages come at once; so long without any, and they are all here. */
 const QUIET_MS = 300;
 
@@ -25,17 +35,28 @@ export class FleetView {
   /** Messages that came. */
   messages = 0;
   #changed: () => void = () => undefined;
+  readonly #listeners = new Set<(heard: Heard) => void>();
 
   /** Resolves when what is retained has come. */
   static async open(client: MqttClient): Promise<FleetView> {
     const view = new FleetView();
-    client.on("message", (topic, payload) => view.#hear(topic, payload));
-    await client.subscribeAsync([...own.map((name) => `polaredge/v1/+/${name}`), `${ROLLOUTS}+`], { qos: 1 });
+    await view.follow(client);
     for (let before = -1; before !== view.messages; ) {
       before = view.messages;
       await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     }
     return view;
+  }
+
+  /** Hears what comes from now on, events too if anybody listens to them. */
+  async follow(client: MqttClient): Promise<void> {
+    client.on("message", (topic, payload) => this.#hear(topic, payload));
+    const names = this.#listeners.size > 0 ? [...own, "event"] : own;
+    await client.subscribeAsync([...names.map((name) => `polaredge/v1/+/${name}`), `${ROLLOUTS}+`], { qos: 1 });
+  }
+
+  listen(listener: (heard: Heard) => void): void {
+    this.#listeners.add(listener);
   }
 
   /** Resolves with the next message, or after a while. */
@@ -51,10 +72,13 @@ export class FleetView {
 
   #hear(topic: string, payload: Buffer): void {
     this.messages++;
-    if (topic.startsWith(ROLLOUTS)) this.#hearRollout(topic.slice(ROLLOUTS.length), payload);
-    const [, id, name = ""] = /^polaredge\/v1\/([^/]+)\/(.+)$/.exec(topic) ?? [];
-    if (id !== undefined && own.some((known) => known === name)) this.#hearDevice(id, name, payload);
+    const rollout = topic.startsWith(ROLLOUTS) ? topic.slice(ROLLOUTS.length) : undefined;
+    if (rollout !== undefined) this.#hearRollout(rollout, payload);
+    const [, device, name = ""] = /^polaredge\/v1\/([^/]+)\/(.+)$/.exec(topic) ?? [];
+    const event = name === "event" ? parsed<FleetEvent>(payload) : undefined;
+    if (device !== undefined && own.some((known) => known === name)) this.#hearDevice(device, name, payload);
     this.#changed();
+    for (const listener of this.#listeners) listener({ device, rollout, event });
   }
 
   #hearRollout(id: string, payload: Buffer): void {
@@ -76,6 +100,10 @@ function said(name: string, payload: Buffer): Partial<Device> {
       return { online: String(payload) === "online" };
     case "info":
       return { info: parsed<Info>(payload) };
+    case "layers":
+      return { fit: parsed<ModelFit>(payload) };
+    case "history":
+      return { history: parsed<History>(payload) };
     case "job/reported":
       return { report: parsed<Report>(payload) };
     case "state": {
@@ -97,11 +125,24 @@ function parsed<T>(payload: Buffer): T | undefined {
   }
 }
 
+interface Goal {
+  readonly jobId: string;
+  readonly action: string;
+  readonly release?: { readonly target?: string };
+}
+
+/** `releases/kws-1.4.0.json` is called kws-1.4.0. */
+export function releaseIn(target: string): string {
+  return target.replace(/^releases\//, "").replace(/\.json$/, "");
+}
+
 /** Nothing is believed of it, so no signature is checked. */
 function goalIn(payload: Buffer): DeviceView["desired"] {
   try {
-    const { jobId } = JSON.parse(Buffer.from(parseEnvelope(payload).payload, "base64").toString()) as { jobId: string };
-    return { jobId, hash: sha256(payload) };
+    const job = JSON.parse(Buffer.from(parseEnvelope(payload).payload, "base64").toString()) as Goal;
+    const { jobId, action, release } = job;
+    const target = release?.target === undefined ? undefined : releaseIn(release.target);
+    return { jobId, hash: sha256(payload), action, ...(target !== undefined && { release: target }) };
   } catch {
     return undefined;
   }
