@@ -16,7 +16,7 @@ import { sizeOf } from "../tensor/tensor.ts";
 import { alternate } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
-import { gptq, type RoundingOrder, roundingOrder } from "./gptq.ts";
+import { gptqRescaled, type RoundingOrder, roundingOrder } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -102,9 +102,9 @@ export function roundLayer(
 ): QuantizedMatrix {
   const row = formats[format];
   if (!inputs || op === "depthwise") return quantizeMatrix(row, weights, columns, blockLength);
-  const { moments, order } = inputs;
-  if (rank === 0 || row.bits > COARSE_BITS) return gptq(row, weights, columns, blockLength, order);
-  return alternate(row, weights, columns, blockLength, moments, order, rank, rounds);
+  const { order } = inputs;
+  if (rank === 0 || row.bits > COARSE_BITS) return gptqRescaled(row, weights, columns, blockLength, order);
+  return alternate(row, weights, columns, blockLength, order, rank, rounds);
 }
 
 /** What a layer sees of the float model. */
