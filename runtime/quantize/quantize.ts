@@ -52,10 +52,10 @@ export interface LayerPolicy {
 export type Rounding = "nearest" | "gptq";
 
 /**
- * Up to this many bits the codes are chosen together with the surrogate, in turns: 2 pp of agreement at two bits. At
- * four bits it is worth nothing that could be told from noise, and doubles the time of a calibration.
+ * Up to this many bits the codes are chosen together with the surrogate, in turns. Over five draws each: at two bits
+ * 2 pp of agreement; at four, KL .0048 -> .0036 on keywords and .0081 -> .0060 on images.
  */
-const COARSE_BITS = 3;
+const COARSE_BITS = 4;
 /** More of them gain nothing. */
 const ROUNDS = 12;
 
