@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { alternate } from "../runtime/quantize/alternate.ts";
 import { dequantizeMatrix } from "../runtime/quantize/format.ts";
 import { formats } from "../runtime/quantize/formats.ts";
-import { gptq, roundingOrder } from "../runtime/quantize/gptq.ts";
+import { gptqRescaled, roundingOrder } from "../runtime/quantize/gptq.ts";
 import { lowRank } from "../runtime/tensor/linear.ts";
 import { product, secondMoment } from "../runtime/tensor/products.ts";
 import { normals } from "./support/random.ts";
@@ -31,8 +31,8 @@ function errorOf(quantized: Float32Array): number {
 for (const name of ["nf4", "nf3", "int2", "ternary"] as const) {
   test(`${name}: codes chosen together with the path leave less error than codes chosen before it`, () => {
     const order = roundingOrder(moments, ROWS);
-    const before = gptq(formats[name], weights, COLUMNS, 32, order);
-    const together = alternate(formats[name], weights, COLUMNS, 32, moments, order, RANK, 12);
+    const before = gptqRescaled(formats[name], weights, COLUMNS, 32, order);
+    const together = alternate(formats[name], weights, COLUMNS, 32, order, RANK, 12);
     const [plain, better] = [before, together].map((matrix) => errorOf(dequantizeMatrix(matrix)));
     assert.ok(better < 0.95 * plain, `${better} against ${plain}`);
     for (const code of together.codes) assert.ok(formats[name].codeBook.includes(code));

@@ -91,6 +91,20 @@ test("a chart shows what bits buy, and what time takes", async () => {
   assert.ok(recalibrated > stale, `${recalibrated} against ${stale} after ten years`);
 });
 
+test("the Pareto curve goes from the smallest mix to the best one", async () => {
+  const report = await evaluated({ pareto: true });
+  const points = report.pareto ?? [];
+  assert.ok(points.length > 3);
+  for (const [i, { weightBytes }] of points.entries()) {
+    if (i > 0) assert.ok(weightBytes >= points[i - 1].weightBytes, `${weightBytes}`);
+  }
+  const [smallest, best] = [points[0], points[points.length - 1]];
+  assert.ok(smallest.weightBytes < 0.6 * best.weightBytes, `${smallest.weightBytes} of ${best.weightBytes} bytes`);
+  const [worst, least] = [smallest, best].map(({ score }) => score.outputError);
+  assert.ok(least < 0.5 * worst, `${least} against ${worst}`);
+  assert.match(evalText(report), /stored\s+bits/);
+});
+
 test("devices differ, and the score is their mean", async () => {
   const { analog } = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
   if (!analog) throw new Error("nothing analog was measured");

@@ -96,6 +96,7 @@ program
   .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
   .option("--synthetic", "calibrate with inputs made from the statistics of the calibration samples")
   .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
+  .option("--pareto", "also mixes of formats and ranks of other sizes: what each byte buys")
   .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank")
   .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")
   .option("--age <duration>", "how long after programming the accelerator is measured: 0s, 12h, 30d, 1y", "0s")

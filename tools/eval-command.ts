@@ -3,7 +3,7 @@ import { lineChart } from "./chart.ts";
 import { type EvalOptions, evaluate } from "./eval.ts";
 import { precisionTable } from "./eval-cost.ts";
 import { chartOf } from "./eval-curve.ts";
-import type { EvalReport, GatedScore, GateReport } from "./eval-report.ts";
+import type { EvalReport, GatedScore, GateReport, ParetoPoint } from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 import { progressBar } from "./progress.ts";
 import { bytes, type Column, percent, table, thousands } from "./table.ts";
@@ -59,6 +59,7 @@ export function evalText(report: EvalReport): string {
     precisionTable(report.layers),
     "",
     ...(report.gates ? [gateTable(report.gates), ""] : []),
+    ...(report.pareto ? [paretoTable(report.pareto), ""] : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
     `activations  ${bytes(report.arenaBytes)}`,
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
@@ -95,4 +96,17 @@ function gateTable({ highBits, safe, budget }: GateReport): string {
     `safe         ${saved(safe)}`,
     `budget       ${saved(budget)}`,
   ].join("\n");
+}
+
+function paretoTable(points: readonly ParetoPoint[]): string {
+  return table(
+    ["stored", "bits", "accuracy", "agreement", "output error"].map((title) => ({ title, align: "right" })),
+    points.map(({ bitsPerWeight, weightBytes, score }) => [
+      bytes(weightBytes),
+      bitsPerWeight.toFixed(2),
+      percent(score.accuracy),
+      percent(score.agreement),
+      percent(score.outputError),
+    ]),
+  );
 }

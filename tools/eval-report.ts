@@ -25,6 +25,8 @@ export interface EvalReport {
   readonly gates: GateReport | null;
   /** What --chart draws. */
   readonly curve: Curve | null;
+  /** Of the first draw, the smallest mix of formats and ranks first; null if not asked for. */
+  readonly pareto: readonly ParetoPoint[] | null;
   /** Of the first draw, as all that follows. */
   readonly layers: readonly LayerPrecision[];
   readonly bitsPerWeight: number;
@@ -41,6 +43,13 @@ export interface AnalogReport {
   /** `corrected` of each device. */
   readonly devices: readonly Score[];
   readonly layers: number;
+}
+
+export interface ParetoPoint {
+  readonly bitsPerWeight: number;
+  /** Of all that is stored. */
+  readonly weightBytes: number;
+  readonly score: Score;
 }
 
 export interface GateReport {

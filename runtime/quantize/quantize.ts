@@ -16,7 +16,7 @@ import { sizeOf } from "../tensor/tensor.ts";
 import { alternate } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
-import { gptq, type RoundingOrder, roundingOrder } from "./gptq.ts";
+import { gptqRescaled, type RoundingOrder, roundingOrder } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -52,10 +52,10 @@ export interface LayerPolicy {
 export type Rounding = "nearest" | "gptq";
 
 /**
- * Up to this many bits the codes are chosen together with the surrogate, in turns: 2 pp of agreement at two bits. At
- * four bits it is worth nothing that could be told from noise, and doubles the time of a calibration.
+ * Up to this many bits the codes are chosen together with the surrogate, in turns. Over five draws each: at two bits
+ * 2 pp of agreement; at four, KL .0048 -> .0036 on keywords and .0081 -> .0060 on images.
  */
-const COARSE_BITS = 3;
+const COARSE_BITS = 4;
 /** More of them gain nothing. */
 const ROUNDS = 12;
 
@@ -102,9 +102,9 @@ export function roundLayer(
 ): QuantizedMatrix {
   const row = formats[format];
   if (!inputs || op === "depthwise") return quantizeMatrix(row, weights, columns, blockLength);
-  const { moments, order } = inputs;
-  if (rank === 0 || row.bits > COARSE_BITS) return gptq(row, weights, columns, blockLength, order);
-  return alternate(row, weights, columns, blockLength, moments, order, rank, rounds);
+  const { order } = inputs;
+  if (rank === 0 || row.bits > COARSE_BITS) return gptqRescaled(row, weights, columns, blockLength, order);
+  return alternate(row, weights, columns, blockLength, order, rank, rounds);
 }
 
 /** What a layer sees of the float model. */
