@@ -36,6 +36,8 @@ export function gptqRescaled(
   order: RoundingOrder,
 ): QuantizedMatrix {
   const first = gptq(format, weights, columns, blockLength, order);
+  // Steps of groups lie on a grid of their own.
+  if (format.grouped) return first;
   const second = choose(format, refitScales(format, first, weights, order.metric), weights, order);
   return refitScales(format, second, weights, order.metric);
 }
