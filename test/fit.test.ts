@@ -40,7 +40,8 @@ test("every layer tells what it takes and how far it is from the float model; co
       ["depth", "int8", 0, "digital"],
       ["point", "nf4", 4, "digital"],
       ["wide", "nf4", 4, "digital"],
-      ["logits", "int8", 4, "digital"],
+      // So few weights that a surrogate only learns the samples by heart: it is not installed.
+      ["logits", "int8", 0, "digital"],
     ],
   );
   const [first, , , wide] = corrected;
