@@ -5,6 +5,8 @@ import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { exp2Negative, log2, normals, q16 } from "../firmware-bridge/emulator/fixed.ts";
 import { driftExponent, pcmCells, programmingSigma, readSigma } from "../firmware-bridge/emulator/pcm.ts";
+import { bindReference } from "../firmware-bridge/emulator/readout-reference.ts";
+import { bindWasm, suitsWasm } from "../firmware-bridge/emulator/readout-wasm.ts";
 import { sramCells } from "../firmware-bridge/emulator/sram.ts";
 import { Tile } from "../firmware-bridge/emulator/tile.ts";
 import { cellTarget, maxLevel, planeCount } from "../firmware-bridge/planes.ts";
@@ -106,6 +108,9 @@ test("pcm: programming again draws again, and a year costs what the drift expone
   near(kept, ((year + 20) / 20) ** -0.049, 0.02, "conductance after a year");
 });
 
+/** Every plane read once, with the steps as they are. */
+const once = new Uint8Array(8 * planeCount(sram.array));
+
 /** A tile of the profile, all of it programmed with random levels, and vectors for it. */
 function programmed(profile: AcceleratorProfile, seed: number): { tile: Tile; levels: Int8Array; vectors: Uint8Array } {
   const { rows, columns } = profile.array;
@@ -148,7 +153,7 @@ test("bit planes add up to the level", () => {
 
 /** The same profile with only this of its faults. */
 function only(faults: Partial<AcceleratorProfile["converter"]>): AcceleratorProfile {
-  const none = { bits: 8, gainSigma: 0, offsetLsb: 0, noiseLsb: 0, skipsEmptyPlanes: false };
+  const none = { bits: 8, gainSigma: 0, offsetLsb: 0, noiseLsb: 0, skipsEmptyPlanes: false, reads: 1 };
   return { ...sram, cells: { model: "ideal" }, converter: { ...none, ...faults } };
 }
 
@@ -157,7 +162,7 @@ test("converters: codes are sums over steps, rounded and clamped, and clamping i
   const tile = new Tile(only({ bits: 6 }), 1);
   tile.program(new Int8Array(rows * columns).fill(1), rows, columns, fresh);
   const one = (active: number, step: number): number[] => {
-    tile.setSteps(new Uint32Array(columns).fill(q16(step)));
+    tile.setRange(new Uint32Array(columns).fill(q16(step)), once);
     const sums = new Int32Array(columns);
     const saturated = tile.multiply(
       Uint8Array.from({ length: rows }, (_, row) => (row < active ? 1 : 0)),
@@ -182,7 +187,7 @@ for (const [what, faults, step, expected] of spread) {
     for (let seed = 0; seed < 40; seed++) {
       const tile = new Tile(only({ ...faults, skipsEmptyPlanes: true }), seed);
       tile.program(new Int8Array(rows * columns).fill(1), rows, columns, fresh);
-      tile.setSteps(new Uint32Array(columns).fill(q16(step)));
+      tile.setRange(new Uint32Array(columns).fill(q16(step)), once);
       const sums = new Int32Array(columns);
       tile.multiply(
         Uint8Array.from({ length: rows }, (_, row) => (row < 32 ? 1 : 0)),
@@ -217,7 +222,7 @@ test("heat lowers the gain, moves offsets apart and makes more noise", () => {
   const at = (temperatureC: number): { mean: number; sigma: number } => {
     const tile = new Tile({ ...only({ bits: 12 }), temperature: sram.temperature }, 1);
     tile.program(new Int8Array(rows * columns).fill(7), rows, columns, { ageSeconds: 0, temperatureC });
-    tile.setSteps(new Uint32Array(columns).fill(q16(0.1)));
+    tile.setRange(new Uint32Array(columns).fill(q16(0.1)), once);
     const sums = new Int32Array(columns);
     tile.multiply(new Uint8Array(rows).fill(255), sums);
     return moments(sums);
@@ -258,6 +263,47 @@ test("golden: products of whole tiles", () => {
     tile.multiply(vectors, sums);
     assert.is(crc32(new Uint8Array(sums.buffer)), crc, `seed ${seed}`);
   }
+});
+
+test("the fast kernel gives the reference's numbers: any shape, any plan of reads, any range", () => {
+  for (const [rows, columns, weightBits, bits] of [
+    [64, 64, 4, 6],
+    [64, 64, 8, 6],
+    [1, 1, 2, 2],
+    [27, 10, 4, 6],
+    [50, 13, 3, 8],
+    [255, 33, 4, 8],
+  ] as const) {
+    const array = { ...sram.array, rows, columns, weightBits };
+    const skipsEmptyPlanes = columns % 2 === 0;
+    const profile = { ...sram, array, converter: { ...sram.converter, bits, skipsEmptyPlanes } };
+    const { tile, vectors } = programmed(profile, rows);
+    const next = uniform(rows + columns);
+    const steps = Uint32Array.from({ length: columns }, () => 65536 * (0.1 + 3 * next()));
+    const reads = Uint8Array.from({ length: 8 * planeCount(array) }, (_, i) => {
+      const most = Math.floor(i / 8) + (i % 8);
+      const finer = Math.floor(Math.min(7, most + 1) * next());
+      return finer | (Math.floor(Math.min(3, most - finer + 1) * next()) << 4);
+    });
+    tile.setRange(steps, reads);
+    vectors.fill(0, 0, rows);
+    const readout = tile.readout();
+    assert.ok(suitsWasm(readout));
+    const [fast, slow] = [bindWasm, bindReference].map((bind) => {
+      const read = bind({ ...readout, noise: readout.noise.slice() });
+      return [1, 2].map(() => {
+        const totals = new Int32Array(20 * columns);
+        return { saturated: read(vectors, totals), totals };
+      });
+    });
+    assert.equal(fast, slow, `${rows} x ${columns}`);
+    assert.not.equal(fast[0].totals, fast[1].totals, "the noise goes on");
+  }
+});
+
+test("sums that could overflow 16 bits are left to the reference", () => {
+  const { tile } = programmed({ ...ideal, converter: sram.converter }, 1);
+  assert.not.ok(suitsWasm(tile.readout()));
 });
 
 test("a tile gives the same numbers for the same seed, and others for another", () => {

@@ -39,6 +39,7 @@ test("the profiles that the documentation promises are there", () => {
     "sram-bitplane-128x64",
     "sram-bitplane-256x64",
     "sram-bitplane-64x64",
+    "sram-bitplane-64x64-8bit",
   ]);
 });
 
