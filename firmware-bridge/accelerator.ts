@@ -111,7 +111,7 @@ export class AcceleratorUnit implements MatmulUnit {
 
   /**
    * Fits the converters to signals that drift has weakened: measures what became of the typical inputs' products, and
-   * scales each tile's steps with it. Calibrations have to be repeated.
+   * scales each tile's steps with it, which makes good one gain per tile. Takes no samples.
    */
   async rerange(): Promise<void> {
     await this.#guard(async () => {

@@ -50,8 +50,9 @@ export interface Answers {
 
 /** Partial sums of all vectors, without offsets and in weight units, onto the products. */
 export function add(products: Float32Array, columns: number, resident: Resident, { sums, bits }: Answers): void {
-  const { block, range } = resident;
-  const worth = block.scales.map((scale, j) => scale * range.steps[j]);
+  const { block, freshRange } = resident;
+  // Steps that shrank with the signal leave the answer as strong as it was.
+  const worth = block.scales.map((scale, j) => scale * freshRange.steps[j]);
   const offsetsOf = patterns(resident);
   for (let i = 0; i < bits.length; i++) {
     const offsets = offsetsOf(bits[i]);
