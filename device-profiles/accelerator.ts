@@ -44,6 +44,11 @@ export interface ConverterProfile {
   readonly noiseLsb: number;
   /** Whether a bit plane without any active row is left out. If not, its offset and noise count. */
   readonly skipsEmptyPlanes: boolean;
+  /**
+   * Conversions that the host may spend on a plane and input bit on average: above 1, it lets those that matter most be
+   * read several times and averaged, against their noise.
+   */
+  readonly reads: number;
 }
 
 export type CellsProfile = IdealCells | SramCells | PcmCells | ReramCells;
@@ -104,6 +109,7 @@ export const acceleratorProfile: z.ZodMiniType<AcceleratorProfile> = z.strictObj
     offsetLsb: steps,
     noiseLsb: steps,
     skipsEmptyPlanes: z.boolean(),
+    reads: z.number().check(z.minimum(1), z.maximum(16)),
   }),
   cells: z.discriminatedUnion("model", [
     z.strictObject({ model: z.literal("ideal") }),

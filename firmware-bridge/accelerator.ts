@@ -1,8 +1,10 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
 import type { MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
+import { checkDevice, checkLayer } from "./checks.ts";
 import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
-import { programBlock, setSteps } from "./programmer.ts";
+import { offsetsOf, usedBits } from "./offsets.ts";
+import { programBlock, setRange } from "./programmer.ts";
 import type { Refusal, Reply } from "./protocol/commands.ts";
 import { add, type Resident, resident, slice, strengthOf } from "./resident.ts";
 import type { LinkHealth, Session } from "./session.ts";
@@ -109,15 +111,17 @@ export class AcceleratorUnit implements MatmulUnit {
 
   /**
    * Fits the converters to signals that drift has weakened: measures what became of the typical inputs' products, and
-   * scales each tile's steps with it. Calibrations have to be repeated.
+   * scales each tile's steps with it, which makes good one gain per tile. Takes no samples.
    */
   async rerange(): Promise<void> {
     await this.#guard(async () => {
       for (const residents of this.#residents.values()) {
         for (const resident of residents) {
           const strength = strengthOf(resident, await this.#sums(resident, resident.typical));
-          resident.steps = resident.freshSteps.map((step) => step * strength);
-          await setSteps(this.#session, resident.block.tile, resident.steps);
+          const { steps, reads } = resident.freshRange;
+          resident.range = { steps: steps.map((step) => step * strength), reads };
+          await setRange(this.#session, resident.block.tile, resident.range);
+          await this.#learnOffsets(resident);
         }
       }
     });
@@ -149,12 +153,19 @@ export class AcceleratorUnit implements MatmulUnit {
     checkDevice(this.#session, this.#profile, this.uid);
     for (const residents of this.#residents.values()) {
       for (const resident of residents) {
-        resident.steps = resident.freshSteps;
-        await programBlock(this.#session, resident.block, resident.steps);
+        resident.range = resident.freshRange;
+        await programBlock(this.#session, resident.block, resident.range);
+        await this.#learnOffsets(resident);
       }
     }
     this.#programmings++;
     this.#usable = !this.#released;
+  }
+
+  async #learnOffsets(resident: Resident): Promise<void> {
+    const { block, range, typical } = resident;
+    const sums = await this.#sums(resident, typical);
+    resident.offsets = offsetsOf(this.#profile, block, range, typical, sums, strengthOf(resident, sums));
   }
 
   /** Does `work`; if the device turns out to have restarted, programs it, unless somebody has, and does it once more. */
@@ -183,11 +194,14 @@ export class AcceleratorUnit implements MatmulUnit {
     inputs: Uint8Array,
     count: number,
   ): Promise<Float32Array> {
-    const parts = residents.map((resident) => ({ resident, sums: new Int32Array(count * resident.block.columns) }));
-    const jobs = parts.flatMap(({ resident, sums }) =>
-      batches(count, this.#batch(resident.block, resident.width)).map(([from, length]) => ({
-        resident,
-        sums,
+    const parts = residents.map((resident) => ({
+      resident,
+      sums: new Int32Array(count * resident.block.columns),
+      bits: new Uint8Array(count),
+    }));
+    const jobs = parts.flatMap((part) =>
+      batches(count, this.#batch(part.resident.block, part.resident.width)).map(([from, length]) => ({
+        ...part,
         from,
         length,
       })),
@@ -195,8 +209,9 @@ export class AcceleratorUnit implements MatmulUnit {
     let next = 0;
     const worker = async (): Promise<void> => {
       for (let job = jobs[next++]; job; job = jobs[next++]) {
-        const { resident, sums, from, length } = job;
+        const { resident, sums, bits, from, length } = job;
         const vectors = slice(inputs, layer.rows, from, length, resident.block);
+        bits.set(usedBits(vectors, resident.block.rows), from);
         sums.set(await this.#sums(resident, vectors), from * resident.block.columns);
       }
     };
@@ -206,7 +221,7 @@ export class AcceleratorUnit implements MatmulUnit {
       throw error;
     });
     const products = new Float32Array(count * layer.columns);
-    for (const { resident, sums } of parts) add(products, layer.columns, resident, sums);
+    for (const { resident, ...answers } of parts) add(products, layer.columns, resident, answers);
     return products;
   }
 
@@ -258,37 +273,6 @@ function isEmpty(error: unknown): boolean {
 
 function isRefusal(error: unknown, refusal: Refusal): boolean {
   return isFailure(error, "bridge/refused") && error.detail.refusal === refusal;
-}
-
-function checkDevice({ device }: Session, { name, array, converter }: AcceleratorProfile, uid: string): void {
-  const expected = {
-    rows: array.rows,
-    columns: array.columns,
-    weightBits: array.weightBits,
-    adcBits: converter.bits,
-    tiles: array.tiles,
-    uid,
-  };
-  for (const [what, value] of Object.entries(expected)) {
-    const got = device[what as keyof typeof expected];
-    if (got === value || (what === "tiles" && got > value)) continue;
-    throw new Failure("bridge/wrong-device", `the device has ${what} ${got}, ${value} was expected for ${name}`, {
-      what,
-      got,
-    });
-  }
-}
-
-function checkLayer({ name, rows, columns, weights, typicalInputs }: UnitLayer): void {
-  if (weights.length !== rows * columns || !weights.every(Number.isFinite)) {
-    throw new Failure("input/shape", `${name}: ${rows} x ${columns} finite weights expected, ${weights.length} got`);
-  }
-  if (typicalInputs.length === 0 || typicalInputs.length % rows !== 0) {
-    throw new Failure(
-      "input/shape",
-      `${name}: whole typical vectors of ${rows} codes expected, ${typicalInputs.length} bytes got`,
-    );
-  }
 }
 
 function notPlaced(layer: string): Failure {

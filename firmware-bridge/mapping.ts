@@ -1,5 +1,6 @@
 import type { ArrayProfile } from "../device-profiles/accelerator.ts";
 import type { UnitLayer } from "../runtime/plan/unit.ts";
+import { roundInOrder, roundingOrder } from "../runtime/quantize/gptq.ts";
 import { maxLevel } from "./planes.ts";
 
 /** A part of a layer that lies on one tile: levels, and what a level of each column is worth. */
@@ -64,14 +65,39 @@ function benefit({ rows, columns }: UnitLayer, array: ArrayProfile): number {
 }
 
 function cut(layer: UnitLayer, array: ArrayProfile, firstTile: number): Block[] {
+  const max = maxLevel(array);
   const blocks: Block[] = [];
   for (const [fromRow, rows] of parts(layer.rows, array.rows)) {
     for (const [fromColumn, columns] of parts(layer.columns, array.columns)) {
-      const at = { tile: firstTile + blocks.length, fromRow, rows, fromColumn, columns };
-      blocks.push({ ...at, ...levelsOf(layer, at, maxLevel(array)) });
+      const place = { fromRow, rows, fromColumn, columns };
+      const levels = new Int8Array(rows * columns);
+      blocks.push({ tile: firstTile + blocks.length, ...place, levels, scales: scalesOf(layer, place, max) });
     }
   }
+  setLevels(layer, blocks, max);
   return blocks;
+}
+
+/** Rounds the weights so that the errors of a column cancel on typical inputs, over all of the layer's tiles. */
+function setLevels({ weights, rows, columns, moments }: UnitLayer, blocks: readonly Block[], max: number): void {
+  roundInOrder(weights, columns, roundingOrder(moments ?? identity(rows), rows), (at, weight) => {
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    const block = blocks.find((b) => holds(b, row, column));
+    if (!block) throw new Error(`no tile holds ${row}, ${column}`);
+    const j = column - block.fromColumn;
+    const chosen = level(weight, block.scales[j], max);
+    block.levels[(row - block.fromRow) * block.columns + j] = chosen;
+    return chosen * block.scales[j];
+  });
+}
+
+/** Moments with which every weight is rounded for itself. */
+function identity(rows: number): Float64Array {
+  return Float64Array.from({ length: rows * rows }, (_, i) => (i % (rows + 1) === 0 ? 1 : 0));
+}
+
+function holds({ fromRow, rows, fromColumn, columns }: Place, row: number, column: number): boolean {
+  return row >= fromRow && row < fromRow + rows && column >= fromColumn && column < fromColumn + columns;
 }
 
 /** [from, length] of as few parts as possible, as even as possible. */
@@ -85,19 +111,14 @@ function parts(length: number, most: number): [from: number, length: number][] {
 
 type Place = Pick<Block, "fromRow" | "rows" | "fromColumn" | "columns">;
 
-function levelsOf(layer: UnitLayer, place: Place, max: number): Pick<Block, "levels" | "scales"> {
-  const { fromRow, rows, fromColumn, columns } = place;
-  const levels = new Int8Array(rows * columns);
-  const scales = new Float32Array(columns);
-  for (let j = 0; j < columns; j++) {
+function scalesOf(layer: UnitLayer, { fromRow, rows, fromColumn, columns }: Place, max: number): Float32Array {
+  return Float32Array.from({ length: columns }, (_, j) => {
     const column = Float32Array.from(
       { length: rows },
       (_, i) => layer.weights[(fromRow + i) * layer.columns + fromColumn + j],
     );
-    scales[j] = bestScale(column, max);
-    for (let i = 0; i < rows; i++) levels[i * columns + j] = level(column[i], scales[j], max);
-  }
-  return { levels, scales };
+    return bestScale(column, max);
+  });
 }
 
 /** The scale with the least square error; 1 for a column of zeros. */

@@ -42,7 +42,8 @@ export function parseAge(text: string): number {
 
 /**
  * Opens the session with the device at `address`:
- *   emulator:PROFILE[?seed=N&age=30d&temperature=45]  a modelled device in this process; `profile` is not needed
+ *   emulator:PROFILE[?seed=N&age=30d&temperature=45&sigma=0.2]  a modelled device in this process; `profile` is
+ *                                                       not needed; sigma: how much cells differ, instead of its
  *   tcp://HOST:PORT                                   a serial line that is served over TCP, such as by ser2net
  *   usb:VID:PID[:SERIAL]                              the serial port of a USB device, wherever it is plugged in (Linux)
  *   serial:PATH or PATH                               a serial port, such as /dev/serial/by-id/...
@@ -94,7 +95,7 @@ function pathOf(address: string): string {
 async function openEmulated(address: string, timing: Partial<SessionTiming>): Promise<OpenAccelerator> {
   const [name = "", query = ""] = address.split("?");
   const options = new URLSearchParams(query);
-  const profile = await loadAcceleratorProfile(name);
+  const profile = withSigma(await loadAcceleratorProfile(name), options.get("sigma"));
   const temperature = options.get("temperature");
   const device = new EmulatedDevice(profile, {
     seed: numberOf(options.get("seed") ?? "1"),
@@ -102,6 +103,19 @@ async function openEmulated(address: string, timing: Partial<SessionTiming>): Pr
     ...(temperature === null ? {} : { temperatureC: numberOf(temperature) }),
   });
   return openOver(async () => connectEmulated(device), profile, device, timing);
+}
+
+/** @throws Failure `input/malformed` for cells that have no such number */
+function withSigma(profile: AcceleratorProfile, text: string | null): AcceleratorProfile {
+  if (text === null) return profile;
+  const sigma = numberOf(text);
+  if (profile.cells.model !== "sram" || sigma < 0 || sigma > 1) {
+    throw new Failure(
+      "input/malformed",
+      `sigma=${text}: 0 to 1 for SRAM cells; ${profile.name} has ${profile.cells.model}`,
+    );
+  }
+  return { ...profile, cells: { ...profile.cells, sigma } };
 }
 
 /** A line to a device in this process. */

@@ -1,6 +1,7 @@
 import { Failure } from "../runtime/base/failure.ts";
 import type { Block } from "./mapping.ts";
 import { crc32 } from "./protocol/crc.ts";
+import type { Range } from "./ranges.ts";
 import type { Session } from "./session.ts";
 
 /** Of a write besides its levels: tile, offset, length. */
@@ -11,18 +12,19 @@ const ATTEMPTS = 2;
  * Writes a block's levels to its tile, reads their CRC back, programs the cells and sets the converters.
  * @throws Failure `bridge/bad-reply` if the tile does not keep what was written, or as Session.request.
  */
-export async function programBlock(session: Session, block: Block, steps: Float32Array): Promise<void> {
+export async function programBlock(session: Session, block: Block, range: Range): Promise<void> {
   const { tile, rows, columns } = block;
   await write(session, block);
   await session.request("commitTile", { tile, rows, columns });
-  await setSteps(session, tile, steps);
+  await setRange(session, tile, range);
 }
 
-/** Steps of the converters, one per column, in unit cells; the device has them to 1/65536. */
-export async function setSteps(session: Session, tile: number, steps: Float32Array): Promise<void> {
+/** The device has steps to 1/65536 of a unit cell. */
+export async function setRange(session: Session, tile: number, { steps, reads }: Range): Promise<void> {
   await session.request("setRange", {
     tile,
     steps: new Uint8Array(Uint32Array.from(steps, (step) => Math.round(65536 * step)).buffer),
+    reads,
   });
 }
 

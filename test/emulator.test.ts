@@ -136,10 +136,20 @@ const multiply =
   (width: number, ...codes: number[]): Ask =>
   (host) =>
     host.refusal("multiply", { tile: 0, width, vectors: Uint8Array.from(codes) });
+const once = new Uint8Array(24);
 const steps =
   (...values: number[]): Ask =>
   (host) =>
-    host.refusal("setRange", { tile: 0, steps: new Uint8Array(Uint32Array.from(values).buffer) });
+    host.refusal("setRange", { tile: 0, steps: new Uint8Array(Uint32Array.from(values).buffer), reads: once });
+/** Reads one plane for one input bit in another way, with steps of 1/8 unit cell. */
+const reads =
+  (plane: number, bit: number, finer: number, repeats: number): Ask =>
+  (host) =>
+    host.refusal("setRange", {
+      tile: 0,
+      steps: new Uint8Array(Uint32Array.of(8192).buffer),
+      reads: once.with(8 * plane + bit, finer | (repeats << 4)),
+    });
 const heat: Ask = (host) =>
   host.refusal("environment", { mask: 2, ageSeconds: 0, temperatureMc: -300_000, seed: 0, deadColumn: 0 });
 
@@ -158,6 +168,8 @@ const refused: [what: string, ask: Ask, expected: Refusal][] = [
   ["steps of zero", programmed(4, 1, 1, steps(0)), "out-of-range"],
   ["steps finer than a thousandth", programmed(4, 1, 1, steps(63)), "out-of-range"],
   ["steps for other columns", programmed(4, 2, 1, steps(65536)), "malformed"],
+  ["more halvings and reads than a code has bits to lose", programmed(4, 1, 1, reads(1, 2, 2, 2)), "out-of-range"],
+  ["steps that are too fine once halved", programmed(4, 1, 1, reads(2, 7, 8, 0)), "out-of-range"],
   ["a temperature that no electronics lives through", heat, "out-of-range"],
 ];
 for (const [what, ask, expected] of refused) {
@@ -182,8 +194,8 @@ test("time passes for the tiles that are programmed; new ones are fresh", () => 
     const { sums } = host.ask("multiply", { tile, width: 4, vectors });
     return new Int32Array(sums.buffer).reduce((sum, value) => sum + value, 0) / 64;
   };
-  host.ask("setRange", { tile: 0, steps: new Uint8Array(new Uint32Array(64).fill(3 * 65536).buffer) });
-  host.ask("setRange", { tile: 1, steps: new Uint8Array(new Uint32Array(64).fill(3 * 65536).buffer) });
+  host.ask("setRange", { tile: 0, steps: new Uint8Array(new Uint32Array(64).fill(3 * 65536).buffer), reads: once });
+  host.ask("setRange", { tile: 1, steps: new Uint8Array(new Uint32Array(64).fill(3 * 65536).buffer), reads: once });
   const expected = (2_592_000 / 60) ** -0.05;
   assert.ok(Math.abs(mean(0) / mean(1) / expected - 1) < 0.1, `${mean(0)} after a month, ${mean(1)} fresh`);
 });

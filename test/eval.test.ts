@@ -114,4 +114,27 @@ test("devices differ, and the score is their mean", async () => {
   assert.ok(Math.abs(analog.corrected.outputError - (first.outputError + second.outputError) / 2) < 1e-12);
 });
 
+test("an aged accelerator: each step of the recovery has its score and its cost", async () => {
+  const report = await evaluated({ accelerator: "sram-bitplane-64x64", age: "1y" });
+  const recovery = report.analog?.recovery ?? [];
+  const [stale, gains, columns, lowRank, fresh] = recovery.map(({ score }) => score.outputError);
+  assert.ok(gains < 0.3 * stale && columns < 0.3 * stale, `${stale} -> ${gains}, ${columns}`);
+  assert.ok(lowRank < columns && fresh < lowRank, `${columns} -> ${lowRank}, ${fresh}`);
+  assert.equal(
+    recovery.map(({ samples, programs }) => samples > 0 || programs > 0),
+    [false, false, true, true, true],
+  );
+  assert.ok(recovery[0].products === 0 && recovery.slice(1).every(({ products }) => products > 0));
+  assert.is(report.analog?.corrected.outputError, lowRank);
+  assert.match(evalText(report), /recovery from drift/);
+});
+
+test("sigma is how much the accelerator's cells differ", async () => {
+  const [calm, wild] = await Promise.all(
+    [0.02, 0.3].map((sigma) => evaluated({ accelerator: "sram-bitplane-64x64", sigma })),
+  );
+  assert.ok((calm.analog?.quantized.outputError ?? 1) < (wild.analog?.quantized.outputError ?? 0));
+  assert.is(await evaluated({ accelerator: "ideal", sigma: 0.1 }).catch(({ code }) => code), "input/malformed");
+});
+
 test.run();

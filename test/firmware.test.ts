@@ -78,7 +78,12 @@ class Twins {
     await this.ask("verifyTile", { tile, length: levels.length });
     await this.ask("commitTile", { tile, rows, columns });
     const steps = Uint32Array.from({ length: columns }, () => 65536 * (0.1 + 2 * this.next()));
-    await this.ask("setRange", { tile, steps: new Uint8Array(steps.buffer) });
+    const reads = Uint8Array.from({ length: 24 }, (_, i) => {
+      const most = Math.floor(i / 8) + (i % 8);
+      const finer = Math.floor(Math.min(4, most + 1) * this.next());
+      return finer | (Math.floor(Math.min(3, most - finer + 1) * this.next()) << 4);
+    });
+    await this.ask("setRange", { tile, steps: new Uint8Array(steps.buffer), reads });
   }
 
   async multiply(tile: number, rows: number, columns: number): Promise<void> {

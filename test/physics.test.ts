@@ -4,108 +4,19 @@ import * as assert from "uvu/assert";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { exp2Negative, log2, normals, q16 } from "../firmware-bridge/emulator/fixed.ts";
-import { driftExponent, pcmCells, programmingSigma, readSigma } from "../firmware-bridge/emulator/pcm.ts";
-import { reramCells, spreadSigma } from "../firmware-bridge/emulator/reram.ts";
-import { sramCells } from "../firmware-bridge/emulator/sram.ts";
+import { bindReference } from "../firmware-bridge/emulator/readout-reference.ts";
+import { bindWasm, suitsWasm } from "../firmware-bridge/emulator/readout-wasm.ts";
 import { Tile } from "../firmware-bridge/emulator/tile.ts";
 import { cellTarget, maxLevel, planeCount } from "../firmware-bridge/planes.ts";
 import { crc32 } from "../firmware-bridge/protocol/crc.ts";
 import { uniform } from "../runtime/base/random.ts";
+import { moments, near } from "./support/statistics.ts";
 
 const test = suite("physics");
-const [ideal, sram, pcm] = await Promise.all(
-  ["ideal", "sram-bitplane-64x64", "pcm-256x256"].map(loadAcceleratorProfile),
-);
+const [ideal, sram] = await Promise.all(["ideal", "sram-bitplane-64x64"].map(loadAcceleratorProfile));
 const fresh = { ageSeconds: 0, temperatureC: 25 };
-const old = (ageSeconds: number) => ({ ageSeconds, temperatureC: 25 });
 
-function moments(values: Iterable<number>): { mean: number; sigma: number } {
-  const all = Float64Array.from(values);
-  const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
-  return { mean, sigma: Math.sqrt(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length) };
-}
-
-/** Within `share` of what is expected. */
-function near(got: number, expected: number, share: number, what: string): void {
-  assert.ok(Math.abs(got - expected) <= share * Math.abs(expected), `${what}: ${got} instead of ${expected}`);
-}
-
-const cellsOf = (profile: AcceleratorProfile, value: number): Float32Array =>
-  new Float32Array(profile.array.rows * profile.array.columns * planeCount(profile.array)).fill(value);
-
-test("sram: fresh cells are the target times N(1, sigma); without cells there is nothing", () => {
-  if (sram.cells.model !== "sram") throw new Error("another model");
-  const cells = sramCells(sram, sram.cells, 1);
-  for (const target of [1, -1]) {
-    const { mean, sigma } = moments(cells.conductances(cellsOf(sram, target), 1, fresh));
-    near(mean, target, 0.01, "mean");
-    near(sigma, 0.1, 0.03, "sigma");
-  }
-  assert.ok(cells.conductances(cellsOf(sram, 0), 1, old(1e6)).every((g) => g === 0));
-});
-
-test("sram: log conductance falls by nu ln(t / t0), nu from N(0.05, 0.02), and not before t0", () => {
-  if (sram.cells.model !== "sram") throw new Error("another model");
-  const cells = sramCells(sram, sram.cells, 2);
-  const at = (age: number): Float32Array => cells.conductances(cellsOf(sram, 1), 1, old(age));
-  const begin = at(60);
-  assert.equal(at(0), begin);
-  for (const age of [3600, 86400, 31_557_600]) {
-    const exponents = at(age).map((g, i) => -Math.log(g / begin[i]) / Math.log(age / 60));
-    const { mean, sigma } = moments(exponents);
-    near(mean, 0.05, 0.02, "mean exponent");
-    near(sigma, 0.02, 0.03, "sigma of the exponent");
-  }
-});
-
-test("sram: mismatch belongs to the chip, not to what is programmed", () => {
-  if (sram.cells.model !== "sram") throw new Error("another model");
-  const [a, b, other] = [1, 1, 2].map((seed) => {
-    if (sram.cells.model !== "sram") throw new Error("another model");
-    return sramCells(sram, sram.cells, seed);
-  });
-  const ones = cellsOf(sram, 1);
-  assert.equal(a.conductances(ones, 1, fresh), b.conductances(ones, 5, fresh));
-  assert.not.equal(a.conductances(ones, 1, fresh), other.conductances(ones, 1, fresh));
-});
-
-// aihwkit, src/aihwkit/inference/noise/pcm.py, evaluated by hand at g / gMax = 0, 0.5 and 1
-test("pcm: the formulas give aihwkit's numbers", () => {
-  near(programmingSigma(0, 25), 0.26348, 1e-12, "programming at 0");
-  near(programmingSigma(0.5, 25), 0.26348 + 1.965 / 2 - 1.1731 / 4, 1e-12, "programming at 1/2");
-  near(programmingSigma(1, 12.5), (0.26348 + 1.965 - 1.1731) / 2, 1e-12, "programming at 1, half the range");
-  assert.equal(driftExponent(1), { mean: 0.049, sigma: 0.008 });
-  assert.equal(driftExponent(0), { mean: 0.1, sigma: 0.045 });
-  near(driftExponent(0.1).mean, 0.0155 * Math.LN10 + 0.0244, 1e-12, "mean exponent at 1/10");
-  near(driftExponent(0.1).sigma, 0.0125 * Math.LN10 - 0.0059, 1e-12, "sigma of the exponent at 1/10");
-  near(readSigma(1, 20), 0.0088 * Math.sqrt(Math.log((20 + 250e-9) / 500e-9)), 1e-12, "reading at 1");
-  near(readSigma(0, 20), 0.2 * Math.sqrt(Math.log((20 + 250e-9) / 500e-9)), 1e-12, "reading at 0 is capped");
-});
-
-for (const share of [0.25, 0.5, 1]) {
-  test(`pcm: programmed to ${share} of the range, cells have the formula's mean and deviation`, () => {
-    if (pcm.cells.model !== "pcm") throw new Error("another model");
-    const level = share * maxLevel(pcm.array);
-    const values = pcmCells(pcm, pcm.cells, 3).conductances(cellsOf(pcm, level), 1, fresh);
-    const us = moments(values.map((units) => (units * 25) / maxLevel(pcm.array)));
-    // The other side of the pair is cut off at zero: half a normal distribution, its mean sigma / sqrt(2 pi).
-    near(us.mean, 25 * share - programmingSigma(0, 25) / Math.sqrt(2 * Math.PI), 0.005, "mean");
-    const made = programmingSigma(share, 25);
-    const read = 25 * share * readSigma(share, 20);
-    near(us.sigma, Math.hypot(made, read, 0.58 * programmingSigma(0, 25)), 0.03, "sigma");
-  });
-}
-
-test("pcm: programming again draws again, and a year costs what the drift exponent says", () => {
-  if (pcm.cells.model !== "pcm") throw new Error("another model");
-  const cells = pcmCells(pcm, pcm.cells, 4);
-  const full = cellsOf(pcm, maxLevel(pcm.array));
-  assert.not.equal(cells.conductances(full, 1, fresh), cells.conductances(full, 2, fresh));
-  assert.equal(cells.conductances(full, 1, fresh), cells.conductances(full, 1, fresh));
-  const year = 31_557_600;
-  const kept = moments(cells.conductances(full, 1, old(year))).mean / moments(cells.conductances(full, 1, fresh)).mean;
-  near(kept, ((year + 20) / 20) ** -0.049, 0.02, "conductance after a year");
-});
+const once = new Uint8Array(8 * planeCount(sram.array));
 
 /** A tile of the profile, all of it programmed with random levels, and vectors for it. */
 function programmed(profile: AcceleratorProfile, seed: number): { tile: Tile; levels: Int8Array; vectors: Uint8Array } {
@@ -149,7 +60,7 @@ test("bit planes add up to the level", () => {
 
 /** The same profile with only this of its faults. */
 function only(faults: Partial<AcceleratorProfile["converter"]>): AcceleratorProfile {
-  const none = { bits: 8, gainSigma: 0, offsetLsb: 0, noiseLsb: 0, skipsEmptyPlanes: false };
+  const none = { bits: 8, gainSigma: 0, offsetLsb: 0, noiseLsb: 0, skipsEmptyPlanes: false, reads: 1 };
   return { ...sram, cells: { model: "ideal" }, converter: { ...none, ...faults } };
 }
 
@@ -158,7 +69,7 @@ test("converters: codes are sums over steps, rounded and clamped, and clamping i
   const tile = new Tile(only({ bits: 6 }), 1);
   tile.program(new Int8Array(rows * columns).fill(1), rows, columns, fresh);
   const one = (active: number, step: number): number[] => {
-    tile.setSteps(new Uint32Array(columns).fill(q16(step)));
+    tile.setRange(new Uint32Array(columns).fill(q16(step)), once);
     const sums = new Int32Array(columns);
     const saturated = tile.multiply(
       Uint8Array.from({ length: rows }, (_, row) => (row < active ? 1 : 0)),
@@ -183,7 +94,7 @@ for (const [what, faults, step, expected] of spread) {
     for (let seed = 0; seed < 40; seed++) {
       const tile = new Tile(only({ ...faults, skipsEmptyPlanes: true }), seed);
       tile.program(new Int8Array(rows * columns).fill(1), rows, columns, fresh);
-      tile.setSteps(new Uint32Array(columns).fill(q16(step)));
+      tile.setRange(new Uint32Array(columns).fill(q16(step)), once);
       const sums = new Int32Array(columns);
       tile.multiply(
         Uint8Array.from({ length: rows }, (_, row) => (row < 32 ? 1 : 0)),
@@ -218,7 +129,7 @@ test("heat lowers the gain, moves offsets apart and makes more noise", () => {
   const at = (temperatureC: number): { mean: number; sigma: number } => {
     const tile = new Tile({ ...only({ bits: 12 }), temperature: sram.temperature }, 1);
     tile.program(new Int8Array(rows * columns).fill(7), rows, columns, { ageSeconds: 0, temperatureC });
-    tile.setSteps(new Uint32Array(columns).fill(q16(0.1)));
+    tile.setRange(new Uint32Array(columns).fill(q16(0.1)), once);
     const sums = new Int32Array(columns);
     tile.multiply(new Uint8Array(rows).fill(255), sums);
     return moments(sums);
@@ -261,6 +172,47 @@ test("golden: products of whole tiles", () => {
   }
 });
 
+test("the fast kernel gives the reference's numbers: any shape, any plan of reads, any range", () => {
+  for (const [rows, columns, weightBits, bits] of [
+    [64, 64, 4, 6],
+    [64, 64, 8, 6],
+    [1, 1, 2, 2],
+    [27, 10, 4, 6],
+    [50, 13, 3, 8],
+    [255, 33, 4, 8],
+  ] as const) {
+    const array = { ...sram.array, rows, columns, weightBits };
+    const skipsEmptyPlanes = columns % 2 === 0;
+    const profile = { ...sram, array, converter: { ...sram.converter, bits, skipsEmptyPlanes } };
+    const { tile, vectors } = programmed(profile, rows);
+    const next = uniform(rows + columns);
+    const steps = Uint32Array.from({ length: columns }, () => 65536 * (0.1 + 3 * next()));
+    const reads = Uint8Array.from({ length: 8 * planeCount(array) }, (_, i) => {
+      const most = Math.floor(i / 8) + (i % 8);
+      const finer = Math.floor(Math.min(7, most + 1) * next());
+      return finer | (Math.floor(Math.min(3, most - finer + 1) * next()) << 4);
+    });
+    tile.setRange(steps, reads);
+    vectors.fill(0, 0, rows);
+    const readout = tile.readout();
+    assert.ok(suitsWasm(readout));
+    const [fast, slow] = [bindWasm, bindReference].map((bind) => {
+      const read = bind({ ...readout, noise: readout.noise.slice() });
+      return [1, 2].map(() => {
+        const totals = new Int32Array(20 * columns);
+        return { saturated: read(vectors, totals), totals };
+      });
+    });
+    assert.equal(fast, slow, `${rows} x ${columns}`);
+    assert.not.equal(fast[0].totals, fast[1].totals, "the noise goes on");
+  }
+});
+
+test("sums that could overflow 16 bits are left to the reference", () => {
+  const { tile } = programmed({ ...ideal, converter: sram.converter }, 1);
+  assert.not.ok(suitsWasm(tile.readout()));
+});
+
 test("a tile gives the same numbers for the same seed, and others for another", () => {
   const run = (seed: number): Int32Array => {
     const { tile, vectors } = programmed(sram, seed);
@@ -273,36 +225,5 @@ test("a tile gives the same numbers for the same seed, and others for another", 
 });
 
 // aihwkit, src/aihwkit/inference/noise/reram.py, evaluated by hand at g / gMax = 0, 0.5 and 1
-test("reram: the formulas give aihwkit's numbers at the measured times, and what is between them in between", () => {
-  near(spreadSigma(0, 1, 40), 0.348, 1e-12, "fresh, at 0");
-  near(spreadSigma(1, 1, 40), 0.348 + 16.03 - 43.853 + 45.393 - 16.815, 1e-12, "fresh, at 1");
-  const half = 0.701 + 22.086 / 2 - 50.773 / 4 + 47.095 / 8 - 16.458 / 16;
-  near(spreadSigma(0.5, 86_400, 40), half, 1e-12, "after a day, at 1/2");
-  near(spreadSigma(0, 172_800, 20), 0.782 / 2, 1e-12, "after two days, half the range");
-  assert.is(spreadSigma(0.3, 0, 40), spreadSigma(0.3, 1, 40));
-  assert.is(spreadSigma(0.3, 1e9, 40), spreadSigma(0.3, 172_800, 40));
-  near(spreadSigma(0, 86_400 ** 0.5, 40), (0.348 + 0.701) / 2, 1e-12, "half way in the logarithm");
-});
-
-for (const [share, ageSeconds] of [
-  [0.25, 0],
-  [0.5, 86_400],
-  [1, 3600],
-] as const) {
-  test(`reram: ${ageSeconds} s after programming to ${share} of the range, cells have the formula's moments`, async () => {
-    const reram = await loadAcceleratorProfile("reram-256x256");
-    if (reram.cells.model !== "reram") throw new Error("another model");
-    const cells = reramCells(reram, reram.cells, 5);
-    const levels = cellsOf(reram, share * maxLevel(reram.array));
-    const units = cells.conductances(levels, 1, old(ageSeconds));
-    const us = moments(units.map((value) => (value * 40) / maxLevel(reram.array)));
-    // The other side of the pair is cut off at zero: half a normal distribution.
-    const zero = spreadSigma(0, ageSeconds, 40);
-    near(us.mean, 40 * share - zero / Math.sqrt(2 * Math.PI), 0.005, "mean");
-    near(us.sigma, Math.hypot(spreadSigma(share, ageSeconds, 40), 0.58 * zero), 0.03, "sigma");
-    assert.equal(cells.conductances(levels, 1, old(ageSeconds)), units);
-    assert.not.equal(cells.conductances(levels, 2, old(ageSeconds)), units);
-  });
-}
 
 test.run();

@@ -119,6 +119,43 @@ test("an accelerator with wrong gains, offsets and weights is corrected from its
   assert.equal(corrected.accelerator, { uid: "0001" });
 });
 
+test("a refit of columns takes back a drift of gains, and keeps the low-rank paths", async () => {
+  const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
+  const unit = analogUnit();
+  const fresh = await polarizeAccelerator(digital, calibration(4), unit);
+  const faded: MatmulUnit = {
+    ...unit,
+    multiply: async (...call) => (await unit.multiply(...call)).map((y, i) => y * (0.5 + 0.02 * (i % 8))),
+  };
+  const stale = await errorOf(fresh, faded);
+  const refitted = await polarizeAccelerator(fresh, calibration(4), faded, "columns");
+  const after = await errorOf(refitted, faded);
+  assert.ok(after < 0.3 * stale, `${after} against ${stale}`);
+  for (const name of unit.layers) {
+    assert.is(refitted.layers.get(name)?.accelerator?.surrogate, fresh.layers.get(name)?.accelerator?.surrogate);
+  }
+});
+
+test("a layer that no correction recovers goes back to the digital kernels, and is told", async () => {
+  const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
+  const unit = analogUnit();
+  const [broken] = unit.layers;
+  const noise = normals(1 << 20, 9);
+  const stuck: MatmulUnit = {
+    ...unit,
+    multiply: async (name, vectors, count) => {
+      const products = await unit.multiply(name, vectors, count);
+      return name === broken ? products.map((_, i) => 1000 * noise[i]) : products;
+    },
+  };
+  const returned: string[] = [];
+  const onReturned = (layer: string): void => void returned.push(layer);
+  const corrected = await polarizeAccelerator(digital, { ...calibration(0), onReturned }, stuck);
+  assert.equal(returned, [broken]);
+  assert.is(corrected.layers.get(broken)?.accelerator, undefined);
+  assert.ok((await errorOf(corrected, stuck)) < 0.2);
+});
+
 test("a layer whose accelerator fails is computed digitally in the same inference", async () => {
   const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
   const unit = analogUnit();

@@ -39,6 +39,7 @@ test("the profiles that the documentation promises are there", () => {
     "reram-256x256",
     "sram-bitplane-128x64",
     "sram-bitplane-256x64",
+    "sram-bitplane-64x64-8bit",
     "sram-bitplane-64x64",
   ]);
 });

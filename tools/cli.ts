@@ -100,6 +100,7 @@ program
   .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank")
   .option("--accelerator <name>", "also on this emulated accelerator: a profile name or file")
   .option("--age <duration>", "how long after programming the accelerator is measured: 0s, 12h, 30d, 1y", "0s")
+  .option("--sigma <share>", "how much the accelerator's cells differ, instead of its profile's: 0.2", Number)
   .option("--seed <number>", "which specimen of the accelerator", wholeNumber, 1)
   .option("--devices <count>", "so many specimens, averaged", positive, 1)
   .option("--gate <bits>", "Precision Gating: so many of the 8 bits of a code are multiplied first", positive)
@@ -295,7 +296,8 @@ Shares are 0..1; *Pct fields are per cent; accuracy is null without --labels.
 JSON: { model, profile, format, budget, measured, calibrationSamples, float: {accuracy},
   quantized: {accuracy, agreement, divergence, outputError}, corrected: {..}, draws: [corrected of each draw],
   compared: [{name, score, seconds}],
-  analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers} | null,
+  analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers, returned,
+    recovery: [{step, score: {..}, samples, products, programs}], of an aged accelerator} | null,
   gates: {highBits, safe: {score, layers: [{layer, sparsity, vectorSparsity}], savedPct, savedByVectorsPct},
     budget: {.., share}} | null,
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,

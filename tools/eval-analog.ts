@@ -1,3 +1,4 @@
+import type { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
 import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
 import type { PolarizedModel } from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
@@ -6,7 +7,7 @@ import type { MatmulUnit } from "../runtime/plan/unit.ts";
 import { unitLayersOf } from "../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
 import type { Report } from "../runtime/polarize/prepare.ts";
-import type { AnalogReport } from "./eval-report.ts";
+import type { AnalogReport, RecoveryStep } from "./eval-report.ts";
 import { type Measure, meanScore, type Score } from "./measure.ts";
 
 export interface AnalogOptions {
@@ -14,6 +15,8 @@ export interface AnalogOptions {
   readonly accelerator?: string;
   /** Time between programming and calibrating, such as 30d. */
   readonly age: string;
+  /** Of its cells, relative; the profile's if left out. */
+  readonly sigma?: number;
   /** Which specimen of the accelerator. */
   readonly seed: number;
   /** How many specimens, with the seeds from `seed` on; the scores are averaged. */
@@ -28,18 +31,29 @@ export async function evaluateAnalog(
   measure: Measure,
   report: Report,
 ): Promise<AnalogReport | null> {
-  const { accelerator, age, seed, devices } = options;
+  const { accelerator, age, seed, devices, sigma } = options;
   if (accelerator === undefined) return null;
   const trials: Trial[] = [];
+  const returned = new Set<string>();
   for (let device = 0; device < devices; device++) {
-    const address = `emulator:${accelerator}?seed=${seed + device}`;
-    trials.push(await attempt(address, parseAge(age), model, calibration, measure, report));
+    const query = new URLSearchParams({
+      seed: String(seed + device),
+      ...(sigma !== undefined && { sigma: String(sigma) }),
+    });
+    const address = `emulator:${accelerator}?${query}`;
+    const watched = { ...calibration, onReturned: (layer: string): void => void returned.add(layer) };
+    trials.push(await attempt(address, parseAge(age), model, watched, measure, report));
   }
   return {
     quantized: meanScore(trials.map(({ quantized }) => quantized)),
     corrected: meanScore(trials.map(({ corrected }) => corrected)),
     devices: trials.map(({ corrected }) => corrected),
     layers: trials[0].layers,
+    returned: [...returned],
+    recovery: trials[0].recovery.map((step, i) => ({
+      ...step,
+      score: meanScore(trials.map(({ recovery }) => recovery[i].score)),
+    })),
   };
 }
 
@@ -47,6 +61,7 @@ interface Trial {
   readonly quantized: Score;
   readonly corrected: Score;
   readonly layers: number;
+  readonly recovery: readonly RecoveryStep[];
 }
 
 async function attempt(
@@ -60,17 +75,57 @@ async function attempt(
   const device = await openAccelerator(address);
   try {
     const unit = await device.place(unitLayersOf(model, calibration));
-    device.emulated?.chip.age(ageSeconds);
-    const asItIs = await uncorrectedAccelerator(model, calibration.float, unit);
-    const quantized = measure.score(await answersOf(asItIs, unit, measure, report));
-    if (ageSeconds > 0) await unit.rerange();
     const onLayer = (_: string, done: number, of: number): void => report({ stage: "accelerator", done, of });
-    const repaired = await polarizeAccelerator(model, { ...calibration, onLayer }, unit);
-    const corrected = measure.score(await answersOf(repaired, unit, measure, report));
-    return { quantized, corrected, layers: unit.layers.size };
+    const fitted = { ...calibration, onLayer };
+    const scoreOf = async (served: PolarizedModel): Promise<Score> =>
+      measure.score(await answersOf(served, unit, measure, report));
+    const layers = unit.layers.size;
+    if (ageSeconds === 0) {
+      const quantized = await scoreOf(await uncorrectedAccelerator(model, calibration.float, unit));
+      const corrected = await scoreOf(await polarizeAccelerator(model, fitted, unit));
+      return { quantized, corrected, layers, recovery: [] };
+    }
+    const fresh = await polarizeAccelerator(model, fitted, unit);
+    device.emulated?.chip.age(ageSeconds);
+    const quantized = await scoreOf(await uncorrectedAccelerator(model, calibration.float, unit));
+    const recovery = await recover(fresh, fitted, unit, scoreOf);
+    return { quantized, corrected: recovery[REFITTED].score, layers, recovery };
   } finally {
     await device.close();
   }
+}
+
+/** The last step that leaves the cells as they are. */
+const REFITTED = 3;
+
+/** The refit order: what costs least comes first. */
+async function recover(
+  fresh: PolarizedModel,
+  calibration: Calibration,
+  unit: AcceleratorUnit,
+  scoreOf: (model: PolarizedModel) => Promise<Score>,
+): Promise<RecoveryStep[]> {
+  const { samples } = calibration;
+  const steps: [step: string, samples: number, programs: number, work: () => Promise<PolarizedModel>][] = [
+    ["as calibrated when fresh", 0, 0, async () => fresh],
+    ["one gain per tile", 0, 0, () => unit.rerange().then(() => fresh)],
+    ["gain, offset per column", samples, 0, () => polarizeAccelerator(fresh, calibration, unit, "columns")],
+    ["low rank", samples, 0, () => polarizeAccelerator(fresh, calibration, unit)],
+    [
+      "reprogrammed",
+      samples,
+      unit.tilesUsed,
+      () => unit.reprogram().then(() => polarizeAccelerator(fresh, calibration, unit)),
+    ],
+  ];
+  const recovery: RecoveryStep[] = [];
+  for (const [step, samples, programs, work] of steps) {
+    const before = (await unit.status()).products;
+    const model = await work();
+    const products = (await unit.status()).products - before;
+    recovery.push({ step, score: await scoreOf(model), samples, products, programs });
+  }
+  return recovery;
 }
 
 /** @throws the first fault of the accelerator: what a fallback answers would say nothing about it */

@@ -3,7 +3,7 @@ import { lineChart } from "./chart.ts";
 import { type EvalOptions, evaluate } from "./eval.ts";
 import { precisionTable } from "./eval-cost.ts";
 import { chartOf } from "./eval-curve.ts";
-import type { EvalReport, GatedScore, GateReport, ParetoPoint } from "./eval-report.ts";
+import type { EvalReport, GatedScore, GateReport, ParetoPoint, RecoveryStep } from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 import { progressBar } from "./progress.ts";
 import { bytes, type Column, percent, table, thousands } from "./table.ts";
@@ -60,6 +60,10 @@ export function evalText(report: EvalReport): string {
     "",
     ...(report.gates ? [gateTable(report.gates), ""] : []),
     ...(report.pareto ? [paretoTable(report.pareto), ""] : []),
+    ...(analog && analog.returned.length > 0
+      ? [`computed digitally, beyond recovery: ${analog.returned.join(", ")}`, ""]
+      : []),
+    ...(analog && analog.recovery.length > 0 ? [recoveryTable(analog.recovery), ""] : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
     `activations  ${bytes(report.arenaBytes)}`,
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
@@ -107,6 +111,28 @@ function paretoTable(points: readonly ParetoPoint[]): string {
       percent(score.accuracy),
       percent(score.agreement),
       percent(score.outputError),
+    ]),
+  );
+}
+
+/** What an aged accelerator needs, and what each step costs. */
+function recoveryTable(recovery: readonly RecoveryStep[]): string {
+  return table(
+    [
+      { title: "recovery from drift" },
+      { title: "accuracy", align: "right" },
+      { title: "agreement", align: "right" },
+      { title: "samples", align: "right" },
+      { title: "products", align: "right" },
+      { title: "tiles programmed", align: "right" },
+    ],
+    recovery.map(({ step, score, samples, products, programs }) => [
+      step,
+      percent(score.accuracy),
+      percent(score.agreement),
+      String(samples),
+      thousands(products),
+      String(programs),
     ]),
   );
 }

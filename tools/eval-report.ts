@@ -43,6 +43,19 @@ export interface AnalogReport {
   /** `corrected` of each device. */
   readonly devices: readonly Score[];
   readonly layers: number;
+  /** Layers that no correction recovered on some device: they are computed digitally there. */
+  readonly returned: readonly string[];
+  /** What brings an accelerator that has aged since its calibration back, from the cheapest step to the dearest. */
+  readonly recovery: readonly RecoveryStep[];
+}
+
+export interface RecoveryStep {
+  readonly step: string;
+  readonly score: Score;
+  /** What it takes besides the steps before: calibration samples, vectors through tiles, tiles programmed. */
+  readonly samples: number;
+  readonly products: number;
+  readonly programs: number;
 }
 
 export interface ParetoPoint {

@@ -1,9 +1,10 @@
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
-import { maxLevel } from "../planes.ts";
+import { INPUT_BITS, maxLevel, planeCount } from "../planes.ts";
 import type { Refusal, Reply } from "../protocol/commands.ts";
 import { crc32 } from "../protocol/crc.ts";
 import { FINEST_STEP } from "./converter.ts";
 import { seedOf } from "./physics.ts";
+import { readPlan } from "./readout.ts";
 import { Tile } from "./tile.ts";
 
 export interface ChipStart {
@@ -129,12 +130,20 @@ export class Chip {
     site.programmed = { tile, ageSeconds };
   }
 
-  setSteps(index: number, bytes: Uint8Array): void {
+  setRange(index: number, bytes: Uint8Array, reads: Uint8Array): void {
     const tile = this.#tile(index);
-    if (bytes.length !== 4 * tile.columns) throw new Refused("malformed");
+    const planes = planeCount(this.#profile.array);
+    if (bytes.length !== 4 * tile.columns || reads.length !== planes * INPUT_BITS) throw new Refused("malformed");
     const steps = new Uint32Array(bytes.slice().buffer);
-    if (steps.some((step) => step < FINEST_STEP)) throw new Refused("out-of-range");
-    tile.setSteps(steps);
+    const finest = steps.reduce((least, step) => Math.min(least, step));
+    for (let plane = 0; plane < planes; plane++) {
+      for (let bit = 0; bit < INPUT_BITS; bit++) {
+        const { finer, repeats } = readPlan(reads, plane, bit);
+        const possible = finer + repeats <= plane + bit && finest >>> finer >= FINEST_STEP;
+        if (!possible) throw new Refused("out-of-range");
+      }
+    }
+    tile.setRange(steps, reads);
   }
 
   multiply(index: number, width: number, vectors: Uint8Array, mtu: number): Reply<"multiply"> {

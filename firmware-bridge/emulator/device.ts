@@ -176,8 +176,8 @@ export class EmulatedDevice {
       this.chip.commit(tile, rows, columns);
       return {};
     },
-    setRange: ({ tile, steps }) => {
-      this.chip.setSteps(tile, steps);
+    setRange: ({ tile, steps, reads }) => {
+      this.chip.setRange(tile, steps, reads);
       return {};
     },
     readRow: ({ tile, row }) => this.chip.readRow(tile, row),

@@ -1,8 +1,8 @@
 import type { AcceleratorProfile, SramCells } from "../../device-profiles/accelerator.ts";
 import { planeCount } from "../planes.ts";
-import { UNIT } from "./converter.ts";
 import { exp2Negative, log2, normals, ONE, q16, scaled } from "./fixed.ts";
 import { type Cells, type Environment, seedOf } from "./physics.ts";
+import { UNIT } from "./readout.ts";
 
 /** A cell's conductance is a signed byte of 1/64 unit cells in the firmware. */
 const MOST = 127;

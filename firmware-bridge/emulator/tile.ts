@@ -1,17 +1,14 @@
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { cellTarget, INPUT_BITS, planeCount } from "../planes.ts";
-import { Converters, UNIT } from "./converter.ts";
+import { Converters } from "./converter.ts";
 import { ONE } from "./fixed.ts";
 import { pcmCells } from "./pcm.ts";
 import { type CellModel, type Cells, type Environment, seedOf } from "./physics.ts";
+import { type Read, type Readout, UNIT } from "./readout.ts";
+import { bindReference } from "./readout-reference.ts";
+import { bindWasm, suitsWasm } from "./readout-wasm.ts";
 import { reramCells } from "./reram.ts";
 import { sramCells } from "./sram.ts";
-
-/** Rows that are added up beforehand, for every pattern of an input bit in them. */
-const GROUP = 4;
-const PATTERNS = 2 ** GROUP;
-/** Groups that one pass over the sums takes up together: fewer loads and stores of the sums. */
-const STRIDE = 4;
 
 /** One tile of the array: cells that hold levels, and converters that read the columns' sums bit plane by bit plane. */
 export class Tile {
@@ -25,10 +22,9 @@ export class Tile {
   #columns = 0;
   /** Q16. */
   readonly #steps: Uint32Array;
-  /** Groups x patterns x lanes in use and one row of zeros, fixed point; undefined when something has changed. */
-  #conductances: Int16Array | undefined;
-  #sums = new Int32Array(0);
-  readonly #active: Int32Array;
+  readonly #reads: Uint8Array;
+  /** Undefined when something has changed. */
+  #read: Read | undefined;
 
   constructor(profile: AcceleratorProfile, seed: number) {
     const { rows, columns } = profile.array;
@@ -38,7 +34,7 @@ export class Tile {
     this.#converters = new Converters(profile, lanes, seedOf(seed, 2));
     this.#targets = new Float32Array(rows * lanes);
     this.#steps = new Uint32Array(columns).fill(ONE);
-    this.#active = new Int32Array(rows / GROUP + 1 + STRIDE);
+    this.#reads = new Uint8Array(planeCount(profile.array) * INPUT_BITS);
   }
 
   get rows(): number {
@@ -65,15 +61,19 @@ export class Tile {
     this.expose(environment);
   }
 
-  /** Steps of the converters in unit cells, Q16, one per column; all planes of a column share theirs. */
-  setSteps(steps: Uint32Array): void {
+  /**
+   * Steps of the converters in unit cells, Q16, one per column, and how each plane is read for each input bit
+   * (readout.ts).
+   */
+  setRange(steps: Uint32Array, reads: Uint8Array): void {
     this.#steps.set(steps);
-    this.#conductances = undefined;
+    this.#reads.set(reads);
+    this.#read = undefined;
   }
 
   expose(environment: Environment): void {
     this.#environment = environment;
-    this.#conductances = undefined;
+    this.#read = undefined;
   }
 
   /**
@@ -81,54 +81,32 @@ export class Tile {
    * codes. Returns how many conversions hit an end of the range.
    */
   multiply(vectors: Uint8Array, totals: Int32Array): number {
-    const conductances = this.#conductances ?? this.#prepare();
-    totals.fill(0);
-    let saturated = 0;
-    for (let from = 0, to = 0; from < vectors.length; from += this.#rows, to += this.#columns) {
-      for (let bit = 0; bit < INPUT_BITS; bit++) {
-        const active = this.#activate(vectors, from, bit);
-        if (active === 0 && this.#profile.converter.skipsEmptyPlanes) continue;
-        accumulate(this.#sums, conductances, this.#active, active);
-        saturated += this.#converters.convert(this.#sums, this.#columns, bit, totals, to);
-      }
-    }
-    return saturated;
+    this.#read ??= bind(this.readout());
+    return this.#read(vectors, totals);
   }
 
-  /** Lists where the sums of the groups with this input bit begin, padded to whole strides with zeros. */
-  #activate(vectors: Uint8Array, from: number, bit: number): number {
-    const active = this.#active;
-    const lanes = this.#sums.length;
-    const end = from + this.#rows;
-    let count = 0;
-    let group = 0;
-    for (let row = from; row < end; row += GROUP, group += PATTERNS) {
-      let pattern = 0;
-      for (let i = Math.min(end, row + GROUP) - 1; i >= row; i--) pattern = 2 * pattern + ((vectors[i] >> bit) & 1);
-      active[count] = (group + pattern) * lanes;
-      if (pattern !== 0) count++;
-    }
-    for (let i = 0; i < STRIDE; i++) active[count + i] = group * lanes;
-    return count;
-  }
-
-  #prepare(): Int16Array {
-    const { array } = this.#profile;
-    const lanes = Array.from({ length: planeCount(array) * this.#columns }, (_, i) => ({
+  /** What it is now, for one way of reading it or the other. */
+  readout(): Readout {
+    const { array, converter } = this.#profile;
+    const planes = planeCount(array);
+    const lanes = Array.from({ length: planes * this.#columns }, (_, i) => ({
       lane: this.#place(0, Math.floor(i / this.#columns), i % this.#columns),
       step: this.#steps[i % this.#columns],
     }));
     const all = this.#cells.conductances(this.#targets, this.#generation, this.#environment);
-    const table = new Int16Array((Math.ceil(this.#rows / GROUP) * PATTERNS + 1) * lanes.length);
-    for (let row = 0; row < this.#rows; row++) {
-      const from = this.#place(row, 0, 0);
-      const cells = Int16Array.from(lanes, ({ lane }) => Math.round(UNIT * all[from + lane]));
-      addPatterns(table.subarray(Math.floor(row / GROUP) * PATTERNS * lanes.length), cells, row % GROUP);
-    }
-    this.#converters.prepare(lanes, this.#environment);
-    this.#sums = new Int32Array(lanes.length);
-    this.#conductances = table;
-    return table;
+    const rowCells = (row: number): number[] =>
+      lanes.map(({ lane }) => Math.round(UNIT * all[this.#place(row, 0, 0) + lane]));
+    return {
+      rows: this.#rows,
+      columns: this.#columns,
+      planes,
+      cells: Int32Array.from(Array.from({ length: this.#rows }, (_, row) => rowCells(row)).flat()),
+      bits: converter.bits,
+      ...this.#converters.prepare(lanes, this.#environment),
+      skipsEmptyPlanes: converter.skipsEmptyPlanes,
+      reads: this.#reads,
+      noise: this.#converters.noise,
+    };
   }
 
   #place(row: number, plane: number, column: number): number {
@@ -137,33 +115,8 @@ export class Tile {
   }
 }
 
-/** Adds a row's cells to all patterns of its group that it is in. */
-function addPatterns(table: Int16Array, cells: Int16Array, bit: number): void {
-  for (let pattern = 0; pattern < PATTERNS; pattern++) {
-    if (((pattern >> bit) & 1) === 0) continue;
-    const at = pattern * cells.length;
-    for (let lane = 0; lane < cells.length; lane++) table[at + lane] += cells[lane];
-  }
-}
-
-/** sums = the entries at active[0 .. count-1] added up. */
-function accumulate(sums: Int32Array, conductances: Int16Array, active: Int32Array, count: number): void {
-  sums.fill(0);
-  for (let i = 0; i < count; i += STRIDE) {
-    const a = active[i];
-    const b = active[i + 1];
-    const c = active[i + 2];
-    const d = active[i + 3];
-    for (let lane = 0; lane < sums.length; lane++) {
-      sums[lane] =
-        (sums[lane] +
-          conductances[a + lane] +
-          conductances[b + lane] +
-          conductances[c + lane] +
-          conductances[d + lane]) |
-        0;
-    }
-  }
+function bind(readout: Readout): Read {
+  return suitsWasm(readout) ? bindWasm(readout) : bindReference(readout);
 }
 
 const ideal: Cells = { conductances: (targets) => targets };

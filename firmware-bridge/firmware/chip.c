@@ -151,11 +151,21 @@ uint8_t on_set_range(const bridge_set_range_request *request) {
     tile *to;
     const uint8_t refusal = find(request->tile, &to);
     if (refusal != OK) return refusal;
-    if (request->steps.length != 4u * to->columns) return BRIDGE_REFUSAL_MALFORMED;
+    const bool whole = request->steps.length == 4u * to->columns && request->reads.length == sizeof to->reads;
+    if (!whole) return BRIDGE_REFUSAL_MALFORMED;
+    uint32_t finest = UINT32_MAX;
     for (unsigned i = 0; i < to->columns; i++) {
-        if (step_at(request->steps.at + 4 * i) < TILE_FINEST_STEP) return BRIDGE_REFUSAL_OUT_OF_RANGE;
+        const uint32_t step = step_at(request->steps.at + 4 * i);
+        if (step < finest) finest = step;
+    }
+    for (unsigned i = 0; i < sizeof to->reads; i++) {
+        const unsigned finer = request->reads.at[i] & 15u, repeats = request->reads.at[i] >> 4;
+        const bool possible =
+            finer + repeats <= i / INPUT_BITS + i % INPUT_BITS && (finest >> finer) >= TILE_FINEST_STEP;
+        if (!possible) return BRIDGE_REFUSAL_OUT_OF_RANGE;
     }
     for (unsigned i = 0; i < to->columns; i++) to->steps[i] = step_at(request->steps.at + 4 * i);
+    for (unsigned i = 0; i < sizeof to->reads; i++) to->reads[i] = request->reads.at[i];
     to->prepared = false;
     return OK;
 }

@@ -132,6 +132,7 @@ static uint8_t do_set_range(bridge_reader *from, bridge_writer *to) {
     bridge_set_range_request request;
     request.tile = bridge_read_u16(from);
     request.steps = bridge_read_bytes(from);
+    request.reads = bridge_read_bytes(from);
     if (!bridge_read_end(from)) return BRIDGE_REFUSAL_MALFORMED;
     (void)to;
     return on_set_range(&request);

@@ -122,11 +122,12 @@ typedef struct {
     uint16_t columns;
 } bridge_commit_tile_request;
 
-/* What one ADC step stands for, in 65536ths of a unit cell: u32 for each column. */
+/* steps: what one ADC step stands for, in 65536ths of a unit cell, u32 for each column. reads: how the columns are read, u8 for each input bit of each plane: the low half says how often the step is halved, the high half of how many reads, as a power of two, the mean is taken; together not more than bit + plane. */
 #define BRIDGE_SET_RANGE 0x13
 typedef struct {
     uint16_t tile;
     bridge_bytes steps;
+    bridge_bytes reads;
 } bridge_set_range_request;
 
 /* One-hot read-back: the sums of all columns, in ADC codes, as i16, with code 1 on one row and 0 on the others. */

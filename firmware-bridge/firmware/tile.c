@@ -1,7 +1,6 @@
 #include "tile.h"
 #include "fixed.h"
 
-#define INPUT_BITS 8u
 #define NIBBLE_BITS 4u
 #define NIBBLES (1u << NIBBLE_BITS)
 #define ZERO_C_MK 273150
@@ -40,8 +39,9 @@ void tile_program(tile *self, uint32_t seed, uint16_t rows, uint16_t columns, ui
     if (!self->known) {
         self->known = true;
         self->seed = seed;
-        self->noise = seed_of(seed_of(seed, 2), 4) | 1u;
+        for (unsigned i = 0; i < TILE_STREAMS; i++) self->noise[i] = seed_of(seed_of(seed, 2), 4 + i) | 1u;
         for (unsigned column = 0; column < CHIP_COLUMNS; column++) self->steps[column] = FIXED_ONE;
+        for (unsigned i = 0; i < CHIP_PLANES * INPUT_BITS; i++) self->reads[i] = 0;
     }
     for (unsigned row = 0; row < CHIP_ROWS; row++) {
         for (unsigned word = 0; word < TILE_LANES / 4; word++) self->cells[row][word] = 0x80808080u;
@@ -234,28 +234,41 @@ static void unpack(const plane_sums *from, int32_t *sums) {
     }
 }
 
-/* Adds code * 2^(bit + plane) of each lane to its column's total. */
-static uint32_t convert(tile *self, const int32_t *sums, unsigned bit, int32_t *totals) {
-    uint32_t noise = self->noise;
+/* Adds code * 2^up of each lane of a plane to its column's total. Returns how many conversions saturated. */
+static uint32_t convert(tile *self, const int32_t *sums, unsigned plane, unsigned finer, unsigned up, int32_t *totals) {
+    const unsigned first = plane * CHIP_COLUMNS;
+    const unsigned down = self->shift - finer;
+    uint32_t saturated = 0;
+    for (unsigned column = 0; column < self->columns; column++) {
+        /* xorshift32 (Marsaglia 2003); four of its bytes make a number that is close enough to normal */
+        uint32_t noise = self->noise[column % TILE_STREAMS];
+        noise ^= noise << 13;
+        noise ^= noise >> 17;
+        noise ^= noise << 5;
+        self->noise[column % TILE_STREAMS] = noise;
+        const uint32_t bytes = (noise & 255u) + ((noise >> 8) & 255u) + ((noise >> 16) & 255u) + (noise >> 24);
+        const unsigned lane = first + column;
+        const int32_t signal = ((sums[lane] * (int32_t)self->multipliers[lane]) >> down) + self->addends[lane];
+        int32_t code = (signal + ((((int32_t)bytes - 510) * self->noise_scale) >> 12)) >> 8;
+        if (code > CODE_MAX || code < CODE_MIN) {
+            code = code > CODE_MAX ? CODE_MAX : CODE_MIN;
+            saturated++;
+        }
+        totals[column] += code * (1 << up);
+    }
+    return saturated;
+}
+
+/* All reads of all planes for one input bit. */
+static uint32_t read_planes(tile *self, const int32_t *sums, unsigned bit, int32_t *totals) {
     uint32_t saturated = 0;
     for (unsigned plane = 0; plane < CHIP_PLANES; plane++) {
-        for (unsigned column = 0; column < self->columns; column++) {
-            /* xorshift32 (Marsaglia 2003); four of its bytes make a number that is close enough to normal */
-            noise ^= noise << 13;
-            noise ^= noise >> 17;
-            noise ^= noise << 5;
-            const uint32_t bytes = (noise & 255u) + ((noise >> 8) & 255u) + ((noise >> 16) & 255u) + (noise >> 24);
-            const unsigned lane = plane * CHIP_COLUMNS + column;
-            const int32_t signal = ((sums[lane] * (int32_t)self->multipliers[lane]) >> self->shift) + self->addends[lane];
-            int32_t code = (signal + ((((int32_t)bytes - 510) * self->noise_scale) >> 12)) >> 8;
-            if (code > CODE_MAX || code < CODE_MIN) {
-                code = code > CODE_MAX ? CODE_MAX : CODE_MIN;
-                saturated++;
-            }
-            totals[column] += code * (1 << (bit + plane));
+        const unsigned plan = self->reads[plane * INPUT_BITS + bit];
+        const unsigned finer = plan & 15u, repeats = plan >> 4;
+        for (unsigned again = 1u << repeats; again > 0; again--) {
+            saturated += convert(self, sums, plane, finer, bit + plane - finer - repeats, totals);
         }
     }
-    self->noise = noise;
     return saturated;
 }
 
@@ -269,7 +282,7 @@ uint32_t tile_multiply(tile *self, const uint8_t *vector, int32_t *totals) {
         for (unsigned bit = 0; bit < NIBBLE_BITS; bit++) {
             if (CHIP_SKIPS_EMPTY_PLANES && planes[bit].active == 0) continue;
             unpack(&planes[bit], sums);
-            saturated += convert(self, sums, from_bit + bit, totals);
+            saturated += read_planes(self, sums, from_bit + bit, totals);
         }
     }
     return saturated;

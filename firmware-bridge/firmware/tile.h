@@ -10,6 +10,8 @@
 #define TILE_LANES (CHIP_PLANES * CHIP_COLUMNS)
 /* Finest step of a converter, Q16 unit cells. */
 #define TILE_FINEST_STEP 64u
+#define TILE_STREAMS 4u
+#define INPUT_BITS 8u
 
 typedef struct {
     /* Levels as written, row by row. */
@@ -18,12 +20,15 @@ typedef struct {
     uint32_t cells[CHIP_ROWS][TILE_LANES / 4];
     /* Q16 unit cells, by column. */
     uint32_t steps[CHIP_COLUMNS];
-    /* 256 * code = floor(sum * multiplier / 2^shift) + addend, by lane. */
+    /* How each plane is read for each input bit: the low half is `finer`, the high half the logarithm of the reads. */
+    uint8_t reads[CHIP_PLANES * INPUT_BITS];
+    /* 256 * code = floor(sum * multiplier / 2^(shift - finer)) + addend, by lane. */
     uint16_t multipliers[TILE_LANES];
     int32_t addends[TILE_LANES];
     uint8_t shift;
     int32_t noise_scale;
-    uint32_t noise;
+    /* One random stream for every fourth column. */
+    uint32_t noise[TILE_STREAMS];
     uint32_t seed;
     uint32_t age_seconds;
     uint16_t rows; /* 0: not programmed */

@@ -93,8 +93,9 @@ export const commands = {
   },
   setRange: {
     id: 0x13,
-    about: "What one ADC step stands for, in 65536ths of a unit cell: u32 for each column.",
-    request: { tile: "u16", steps: "bytes" },
+    about:
+      "steps: what one ADC step stands for, in 65536ths of a unit cell, u32 for each column. reads: how the columns are read, u8 for each input bit of each plane: the low half says how often the step is halved, the high half of how many reads, as a power of two, the mean is taken; together not more than bit + plane.",
+    request: { tile: "u16", steps: "bytes", reads: "bytes" },
     reply: {},
   },
   readRow: {

@@ -58,42 +58,41 @@ export class Writer {
   #at = 0;
 
   u8(value: number): void {
-    this.#view.setUint8(this.#room(1), value);
+    this.#room(1).setUint8(this.#at - 1, value);
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#room(2), value, true);
+    this.#room(2).setUint16(this.#at - 2, value, true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#room(4), value, true);
+    this.#room(4).setUint32(this.#at - 4, value, true);
   }
 
   i32(value: number): void {
-    this.#view.setInt32(this.#room(4), value, true);
+    this.#room(4).setInt32(this.#at - 4, value, true);
   }
 
   f32(value: number): void {
-    this.#view.setFloat32(this.#room(4), value, true);
+    this.#room(4).setFloat32(this.#at - 4, value, true);
   }
 
   bytes(data: Uint8Array): void {
-    const at = this.#room(data.length);
-    new Uint8Array(this.#view.buffer).set(data, at);
+    new Uint8Array(this.#room(data.length).buffer).set(data, this.#at - data.length);
   }
 
   finish(): Uint8Array {
     return new Uint8Array(this.#view.buffer).slice(0, this.#at);
   }
 
-  #room(size: number): number {
-    const at = this.#at;
-    this.#at = at + size;
+  /** Moves on by `size` bytes; they are right before `#at` in what is returned, which may be another buffer than before. */
+  #room(size: number): DataView<ArrayBuffer> {
+    this.#at += size;
     if (this.#at > this.#view.byteLength) {
       const grown = new Uint8Array(Math.max(this.#at, 2 * this.#view.byteLength));
       grown.set(new Uint8Array(this.#view.buffer));
       this.#view = new DataView(grown.buffer);
     }
-    return at;
+    return this.#view;
   }
 }

@@ -28,6 +28,8 @@ export interface UnitLayer {
   readonly weights: Float32Array;
   /** Typical input vectors (codes), count x rows, to set the range of the converters from. */
   readonly typicalInputs: Uint8Array;
+  /** Covariance of the input codes, rows x rows: which errors of levels cancel in the products. None: they are rounded. */
+  readonly moments?: Float64Array;
   /** Output positions per inference: how many vectors one inference sends. */
   readonly positions: number;
 }

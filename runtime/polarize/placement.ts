@@ -1,12 +1,17 @@
 import { entry } from "../base/entry.ts";
+import { shuffled } from "../base/random.ts";
 import { isLayer, isMatmul, positions } from "../model/graph.ts";
 import type { PolarizedModel } from "../model/stages.ts";
 import type { UnitLayer } from "../plan/unit.ts";
+import { center, columnMeans } from "../tensor/linear.ts";
+import { secondMoment } from "../tensor/products.ts";
 import { vectorsOf } from "./observe.ts";
 import { type Calibration, replayOf } from "./polarize.ts";
 
 /** Vectors by which the ranges of converters are set; the statistics of more are the same. */
 const TYPICAL = 256;
+/** Vectors for the covariance of a layer's inputs. */
+const OBSERVED = 4096;
 
 /**
  * The layers that an accelerator may take: matrix products, but not the first and the last one, which are the most
@@ -28,7 +33,8 @@ export function unitLayersOf(model: PolarizedModel, calibration: Calibration): U
         columns,
         weights,
         positions: positions(node),
-        typicalInputs: spread(vectors, count, rows),
+        typicalInputs: drawn(vectors, count, rows, TYPICAL),
+        moments: covariance(drawn(vectors, count, rows, OBSERVED), rows),
       });
     }
     replay.advance(node, model.layers.get(node.name));
@@ -36,13 +42,17 @@ export function unitLayersOf(model: PolarizedModel, calibration: Calibration): U
   return found;
 }
 
-/** At most TYPICAL of the vectors, evenly spread. */
-function spread(vectors: Uint8Array, count: number, rows: number): Uint8Array {
-  const kept = Math.min(count, TYPICAL);
-  const out = new Uint8Array(kept * rows);
-  for (let i = 0; i < kept; i++) {
-    const at = Math.floor((i * count) / kept) * rows;
-    out.set(vectors.subarray(at, at + rows), i * rows);
-  }
+function covariance(vectors: Uint8Array, rows: number): Float64Array {
+  const count = vectors.length / rows;
+  const centered = Float32Array.from(vectors);
+  center(centered, columnMeans(centered, count, rows));
+  return secondMoment(centered, count, rows);
+}
+
+/** At most so many of the vectors, drawn at random: an even step could meet the same column of every image. */
+function drawn(vectors: Uint8Array, count: number, rows: number, most: number): Uint8Array {
+  const kept = shuffled(count, 1).slice(0, most);
+  const out = new Uint8Array(kept.length * rows);
+  for (const [to, from] of kept.entries()) out.set(vectors.subarray(from * rows, (from + 1) * rows), to * rows);
   return out;
 }

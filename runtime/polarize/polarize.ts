@@ -9,7 +9,7 @@ import { product } from "../tensor/products.ts";
 import { accepted } from "./acceptance.ts";
 import { type ChannelSight, observeDepthwise, observeMatmul, type Sight, vectorsOf } from "./observe.ts";
 import { Replay } from "./replay.ts";
-import { correctChannels, correctKnown, correctUnknown, errorLeft } from "./surrogate.ts";
+import { correctChannels, correctColumns, correctKnown, correctUnknown, errorLeft } from "./surrogate.ts";
 
 /**
  * Neural Precision Polarization on the device (after arXiv 2411.05845): the main path stays at very low precision,
@@ -30,6 +30,8 @@ export interface Calibration {
   readonly kernels: LoadKernels;
   /** Called before each layer. */
   readonly onLayer?: ((layer: string, done: number, of: number) => void) | undefined;
+  /** Told of layers that an accelerator gets so wrong that they are computed digitally, and how wrong (relative RMS). */
+  readonly onReturned?: ((layer: string, error: number) => void) | undefined;
 }
 
 /** Corrects every layer for its digital main path. */
@@ -64,15 +66,23 @@ export function uncorrected(model: QuantizedModel): PolarizedModel {
   };
 }
 
+/** A layer with more relative error than this after its correction is left to the digital kernels; 0.1 is usual. */
+const UNRECOVERED = 0.5;
+
+/** What is fitted of a drifted accelerator's corrections: gain and offset of each column, or the low rank as well. */
+export type Refit = "columns" | "all";
+
 /**
  * Corrects the layers that `unit` holds for the products that it really answers. The digital corrections stay as they
- * are, for layers that the unit does not hold and for when it fails.
+ * are, for layers that the unit does not hold, for those that no correction recovers, and for when it fails.
+ * @param refit "columns" keeps the low-rank paths that `model` has for the accelerator
  * @throws Failure bridge/... when the unit stops answering; nothing has changed then
  */
 export async function polarizeAccelerator(
   model: PolarizedModel,
   calibration: Calibration,
   unit: MatmulUnit,
+  refit: Refit = "all",
 ): Promise<PolarizedModel> {
   const replay = replayOf(model, calibration);
   const layers = new Map(model.layers);
@@ -85,7 +95,25 @@ export async function polarizeAccelerator(
     calibration.onLayer?.(node.name, done++, unit.layers.size);
     const { vectors, count } = vectorsOf(node, model.graph, replay);
     const products = await unit.multiply(node.name, vectors, count);
-    const accelerator = correctAnalog(node, products, await unit.nominal(node.name), calibration, replay);
+    const { sight, answers } = observeAnalog(node, products, calibration, replay);
+    const kept = entry(layers, node.name).accelerator;
+    const accelerator =
+      kept && refit === "columns"
+        ? correctColumns(sight, answers, kept.surrogate)
+        : correctUnknown(
+            sight,
+            answers,
+            entry(calibration.float.weights, node.name).weights,
+            await unit.nominal(node.name),
+            calibration.rank,
+          );
+    const error = errorLeft(sight, answers, accelerator);
+    if (error > UNRECOVERED) {
+      calibration.onReturned?.(node.name, error);
+      layers.set(node.name, { ...entry(layers, node.name), accelerator: undefined });
+      replay.advance(node, layers.get(node.name));
+      continue;
+    }
     layers.set(node.name, { ...entry(layers, node.name), accelerator });
     replay.advanceWith(node, accelerator, vectors, products);
   }
@@ -137,13 +165,13 @@ function correctDigital(
   return { digital, error: errorOf(sight, digital) };
 }
 
-function correctAnalog(
+/** What a layer sees and should answer, and what the accelerator answers: count x columns, in real numbers. */
+function observeAnalog(
   layer: Layer,
   products: Float32Array,
-  nominal: Float32Array,
   calibration: Calibration,
   replay: Replay,
-): Correction {
+): { readonly sight: Sight; readonly answers: Float32Array } {
   const float = entry(calibration.float.weights, layer.name);
   const truth = { graph: calibration.float.graph, observed: calibration.observed };
   const sight = observeMatmul(layer, float, truth, replay);
@@ -153,7 +181,7 @@ function correctAnalog(
   for (const [i, row] of sight.looked.entries()) {
     for (let j = 0; j < columns; j++) answers[i * columns + j] = scale * products[row * columns + j];
   }
-  return correctUnknown(sight, answers, float.weights, nominal, calibration.rank);
+  return { sight, answers };
 }
 
 export function replayOf(model: Pick<QuantizedModel, "graph" | "ranges">, calibration: Calibration): Replay {

@@ -96,6 +96,20 @@ export function correctUnknown(
   };
 }
 
+/** Gain and offset of each column anew for an analog main path that has drifted; its low-rank path is kept. */
+export function correctColumns(
+  seen: Observations,
+  answers: Float32Array,
+  surrogate: Correction["surrogate"],
+): Correction {
+  const { count, columns } = seen;
+  const path = surrogate ? throughSurrogate(seen, surrogate) : new Float64Array(seen.targets.length);
+  const targets = seen.targets.map((t, i) => t - path[i]);
+  const gain = columnGains(answers, targets, count, columns);
+  const left = targets.map((t, i) => t - gain[i % columns] * answers[i]);
+  return { gain, bias: Float32Array.from(columnMeans(left, count, columns)), surrogate };
+}
+
 /** Gain and offset per channel of a depthwise layer, which has no low-rank structure. */
 export function correctChannels(seen: Observations, answers: Float32Array, bias: Float32Array): Correction {
   const { count, columns, targets } = seen;

@@ -9,11 +9,7 @@ const DAMPING = 0.01;
 /** Rows after which what they cost is taken to all later ones at once, as one product (the paper's "lazy batch"). */
 const TOGETHER = 32;
 
-/**
- * GPTQ (arXiv 2210.17323, algorithm 1): rows are rounded one after the other, and what a row's rounding costs in the
- * output is made good by the rows not yet rounded: W[later] -= (w - q) / u_ii * u[i, later], with u' u = H^-1 and H the
- * second moments of the inputs. The rows that matter most, by the diagonal of H, come first ("act-order").
- */
+/** Weights rounded to a format. */
 export function gptq(
   format: QuantFormat,
   weights: Float32Array,
@@ -47,19 +43,37 @@ function choose(
   format: QuantFormat,
   scaled: QuantizedMatrix,
   weights: Float32Array,
-  { order, u }: RoundingOrder,
+  order: RoundingOrder,
 ): QuantizedMatrix {
   const matrix = { ...scaled, codes: new Int8Array(weights.length) };
-  const { rows, columns, codes } = matrix;
+  roundInOrder(weights, scaled.columns, order, (at, weight) => {
+    matrix.codes[at] = codeOf(format, matrix, at, weight);
+    return scaleAt(matrix, at) * matrix.codes[at];
+  });
+  return matrix;
+}
+
+/**
+ * GPTQ (arXiv 2210.17323, algorithm 1): rows are rounded one after the other, and what a row's rounding costs in the
+ * output is made good by the rows not yet rounded: W[later] -= (w - q) / u_ii * u[i, later], with u' u = H^-1 and H the
+ * second moments of the inputs. The rows that matter most, by the diagonal of H, come first ("act-order").
+ * @param round keeps the nearest code of a weight, rows x columns, and returns what it stands for
+ */
+export function roundInOrder(
+  weights: Float32Array,
+  columns: number,
+  { order, u }: RoundingOrder,
+  round: (at: number, weight: number) => number,
+): void {
+  const rows = order.length;
   const left = inOrder(weights, order, columns);
   for (let first = 0; first < rows; first += TOGETHER) {
     const end = Math.min(rows, first + TOGETHER);
     const errors = new Float64Array((end - first) * columns);
     for (let i = first; i < end; i++) {
       for (let j = 0; j < columns; j++) {
-        const at = order[i] * columns + j;
-        codes[at] = codeOf(format, matrix, at, left[i * columns + j]);
-        errors[(i - first) * columns + j] = (left[i * columns + j] - scaleAt(matrix, at) * codes[at]) / u[i * rows + i];
+        const weight = left[i * columns + j];
+        errors[(i - first) * columns + j] = (weight - round(order[i] * columns + j, weight)) / u[i * rows + i];
       }
       for (let later = i + 1; later < end; later++) {
         const share = u[i * rows + later];
@@ -70,7 +84,6 @@ function choose(
     const made = crossProduct(shares, errors, end - first, rows - end, columns);
     for (const [k, good] of made.entries()) left[end * columns + k] -= good;
   }
-  return matrix;
 }
 
 /** u[first .. end, end ..]: how rows rounded together bear on all after them. */
