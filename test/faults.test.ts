@@ -201,8 +201,10 @@ for (const [language, make] of Object.entries(boards)) {
       for (const [i, batch] of expected(fault.empties === true, sums).entries()) {
         assert.ok(same(sums[i], batch) && batch.length > 0, `the products of batch ${i}`);
       }
+      // On a line that goes on being bad there is nothing to recover to: the products are all that counts.
+      if (!fault.accident) return;
       assert.ok(longMs < RECOVERY_MS, `recovered after ${longMs.toFixed(0)} ms`);
-      if (fault.accident) recoveries.push(`${name} (${language}) ${longMs.toFixed(0)} ms`);
+      recoveries.push(`${name} (${language}) ${longMs.toFixed(0)} ms`);
     });
   }
 }
