@@ -52,20 +52,21 @@ function weightOf(at: number): number {
 }
 
 /** What a step costs: what is clipped, and the rounding, which is uniform: its square is step^2 / 12 on average. */
-function errorOf(sums: Float32Array, step: number, room: number): number {
-  let error = (sums.length * step * step) / 12;
-  for (const sum of sums) if (sum > room * step) error += (sum - room * step) ** 2;
-  return error;
+function errorOf(sums: Sums, step: number, room: number): number {
+  return (sums.sorted.length * step * step) / 12 + clippedError(sums, room * step);
 }
 
 /** For one column; `readings` are its sums for each plane and input bit. */
-function bestStep(readings: readonly Float32Array[], fineness: Uint8Array, room: number): number {
-  const sorted = Float32Array.from(
-    readings.flatMap((sums, at) => [...sums].map((sum) => sum * 2 ** fineness[at])),
-  ).sort();
+function bestStep(readings: readonly Sums[], fineness: Uint8Array, room: number): number {
+  const count = readings[0].sorted.length;
+  const all = new Float32Array(readings.length * count);
+  for (const [at, { sorted }] of readings.entries()) {
+    for (let i = 0; i < count; i++) all[at * count + i] = sorted[i] * 2 ** fineness[at];
+  }
+  all.sort();
   let best = { step: FINEST_STEP, error: Number.POSITIVE_INFINITY };
   for (const end of ENDS) {
-    const step = Math.max(FINEST_STEP, sorted[Math.floor(end * (sorted.length - 1))] / room);
+    const step = Math.max(FINEST_STEP, all[Math.floor(end * (all.length - 1))] / room);
     let error = 0;
     for (const [at, sums] of readings.entries()) error += weightOf(at) * errorOf(sums, step / 2 ** fineness[at], room);
     if (error < best.error) best = { step: Math.fround(step), error };
@@ -74,7 +75,7 @@ function bestStep(readings: readonly Float32Array[], fineness: Uint8Array, room:
 }
 
 /** For one plane and input bit of all columns. */
-function bestFineness(columns: readonly Float32Array[], at: number, steps: Float32Array, room: number): number {
+function bestFineness(columns: readonly Sums[], at: number, steps: Float32Array, room: number): number {
   const most = Math.min(FINEST, Math.floor(at / INPUT_BITS) + (at % INPUT_BITS));
   let best = { finer: 0, error: Number.POSITIVE_INFINITY };
   for (let finer = 0; finer <= most; finer++) {
@@ -118,12 +119,37 @@ function readError(noiseLsb: number, repeats: number): number {
   return always + (1 / 12 + noiseLsb ** 2 - always) / 2 ** repeats;
 }
 
-/** Magnitudes of what each column adds up to, for each plane and input bit, each column, each vector; unit cells. */
-function planeSums(
-  { array }: AcceleratorProfile,
-  { rows, columns, levels }: Block,
-  vectors: Uint8Array,
-): Float32Array[][] {
+/** Magnitudes in ascending order; from each one on, their sum and the sum of their squares. */
+interface Sums {
+  readonly sorted: Float32Array;
+  /** One longer than `sorted`, as is `squares`. */
+  readonly tails: Float64Array;
+  readonly squares: Float64Array;
+}
+
+function sumsOf(values: Float32Array): Sums {
+  const sorted = values.map(Math.abs).sort();
+  const [tails, squares] = [new Float64Array(sorted.length + 1), new Float64Array(sorted.length + 1)];
+  for (let i = sorted.length - 1; i >= 0; i--) {
+    tails[i] = tails[i + 1] + sorted[i];
+    squares[i] = squares[i + 1] + sorted[i] ** 2;
+  }
+  return { sorted, tails, squares };
+}
+
+/** The sum of (s - limit)^2 over all s > limit, without looking at each. */
+function clippedError({ sorted, tails, squares }: Sums, limit: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] > limit) high = middle;
+    else low = middle + 1;
+  }
+  return squares[low] - 2 * limit * tails[low] + (sorted.length - low) * limit * limit;
+}
+
+/** What each column adds up to, for each plane and input bit, each column, over the vectors; unit cells. */
+function planeSums({ array }: AcceleratorProfile, { rows, columns, levels }: Block, vectors: Uint8Array): Sums[][] {
   const count = Math.floor(vectors.length / rows);
   return Array.from({ length: planeCount(array) * INPUT_BITS }, (_, at) => {
     const [plane, bit] = [Math.floor(at / INPUT_BITS), at % INPUT_BITS];
@@ -135,6 +161,6 @@ function planeSums(
       const to = Math.floor(i / rows);
       for (let column = 0; column < columns; column++) sums[column][to] += targets[from + column];
     }
-    return sums.map((column) => column.map(Math.abs));
+    return sums.map(sumsOf);
   });
 }

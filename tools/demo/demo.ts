@@ -260,7 +260,7 @@ class Showing {
   async #agreement(): Promise<number> {
     const { operator } = this.#world;
     const since = Date.now();
-    return operator.until("the device's health", 20, () => {
+    return operator.until("the device's health", 60, () => {
       const { health } = operator;
       const fresh = health && health.ts > since && health.update_state === "IDLE";
       return fresh ? (health.agreement_pct ?? undefined) : undefined;
