@@ -78,8 +78,17 @@ const LEAST = 1 / 1024;
 function divergenceOf(answers: Float32Array, truth: Float32Array, count: number): number | null {
   const total = truth.reduce((sum, p) => sum + p, 0);
   if (Math.abs(total - count) > 1e-3 * count || truth.some((p) => p < 0)) return null;
-  const terms = truth.map((p, i) => (p > 0 ? p * Math.log(p / Math.max(LEAST, answers[i])) : 0));
-  return terms.reduce((sum, term) => sum + term, 0) / count;
+  const classes = truth.length / count;
+  let sum = 0;
+  for (let i = 0; i < truth.length; i += classes) {
+    const floored = answers.subarray(i, i + classes).map((q) => Math.max(LEAST, q));
+    const whole = floored.reduce((all, q) => all + q, 0);
+    for (let j = 0; j < classes; j++) {
+      const p = truth[i + j];
+      if (p > 0) sum += p * Math.log((p * whole) / floored[j]);
+    }
+  }
+  return Math.max(0, sum / count);
 }
 
 function relativeError(answers: Float32Array, truth: Float32Array): number {
