@@ -13,7 +13,7 @@ import { ServeProcess } from "../support/serve-process.ts";
 import { sharedData } from "../support/shared.ts";
 
 /**
- * `npm run proof:serve [-- SECONDS MALFORMED]`: keyword spotting (MLPerf Tiny) in INT8, asked over the Unix socket with
+ * `npm run proof:serve [-- SECONDS MALFORMED]`, or `-- short`, which shows the times without judging them: keyword spotting (MLPerf Tiny) in INT8, asked over the Unix socket with
  * the binary tensor extension; the server alone on one core, the load from this process on another. At least 5,000
  * requests a second, answered with the model's own bits; p99 below 5 ms at half of what it bears; malformed requests
  * get a 4xx each and leave the server's memory as it is. The same with surrogates of the profile's rank, for the record.
@@ -21,8 +21,9 @@ import { sharedData } from "../support/shared.ts";
  * Where others are at work on the machine, wall time measures them. So requests are counted per second of the server's
  * processor time as well, and the better of both is what one core does.
  */
-const ms = 1000 * Number(process.argv[2] ?? 10);
-const attacks = Number(process.argv[3] ?? 10_000);
+const short = process.argv[2] === "short";
+const ms = short ? 2000 : 1000 * Number(process.argv[2] ?? 10);
+const attacks = short ? 2000 : Number(process.argv[3] ?? 10_000);
 const BAR = { perSecond: 5000, p99Ms: 5, growthMb: 4 } as const;
 const CONNECTIONS = 4;
 const DEPTH = 4;
@@ -115,7 +116,8 @@ try {
       `p99 ${p99Ms.toFixed(2)} ms at half load; ${attacks - missed} of ${attacks} malformed requests got a 4xx, ` +
       `memory ${growthMb.toFixed(1)} MB more`,
   );
-  const good = perSecond >= BAR.perSecond && p99Ms < BAR.p99Ms && missed === 0 && growthMb <= BAR.growthMb && right;
+  const fast = short || (perSecond >= BAR.perSecond && p99Ms < BAR.p99Ms);
+  const good = fast && missed === 0 && growthMb <= BAR.growthMb && right;
   process.exitCode = good ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
