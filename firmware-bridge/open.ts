@@ -5,6 +5,7 @@ import { Failure } from "../runtime/base/failure.ts";
 import type { Accelerator, UnitLayer } from "../runtime/plan/unit.ts";
 import { AcceleratorUnit } from "./accelerator.ts";
 import { EmulatedDevice } from "./emulator/device.ts";
+import { emulatedFlash } from "./emulator/flash.ts";
 import { serve } from "./emulator/serve.ts";
 import type { SessionTiming } from "./greeting.ts";
 import { Session } from "./session.ts";
@@ -100,6 +101,7 @@ async function openEmulated(address: string, timing: Partial<SessionTiming>): Pr
   const device = new EmulatedDevice(profile, {
     seed: numberOf(options.get("seed") ?? "1"),
     ageSeconds: parseAge(options.get("age") ?? "0"),
+    flash: emulatedFlash(),
     ...(temperature === null ? {} : { temperatureC: numberOf(temperature) }),
   });
   return openOver(async () => connectEmulated(device), profile, device, timing);

@@ -36,6 +36,11 @@ export const advice: Readonly<Record<FailureCode, string>> = {
   "bridge/no-room": "fewer layers fit on its tiles: choose another accelerator profile, or a smaller model",
   "bridge/wrong-device":
     "another accelerator is attached than the model was calibrated for: recalibrate, or swap it back",
+  "firmware/unsupported": "this board cannot replace its own firmware: flash it with its programmer",
+  "firmware/damaged": "build the image again, or copy it again: imgtool verify IMAGE tells whether it is whole",
+  "firmware/wrong-board": "build the image for this board (imgtool sign --custom-tlv 0x00a0 BOARD)",
+  "firmware/refused": "polaredge firmware state ADDRESS shows what it runs; an image on trial ends at the next reset",
+  "firmware/reverted": "the new image did not pass its trial; the one before serves again",
   "store/digest-mismatch": "the disk gave other bytes than were written: look at its health, install the release again",
   "store/no-space": "free space where store.path is; two models and their samples must fit",
   "store/corrupt": "the state on disk is unreadable: move store.path away and install again; look at the disk's health",

@@ -8,6 +8,7 @@ import { criterionNames, formatNames } from "../runtime/model/stages.ts";
 import { wholeNumber } from "./arguments.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
+import { addFirmware } from "./firmware-cli.ts";
 import { addFleet } from "./fleet/cli.ts";
 
 /** Each command loads its own code when it runs, so that `polaredge run` stays small. */
@@ -263,6 +264,7 @@ program
     console.log(exitCodes(json));
   });
 
+addFirmware(program);
 addFleet(program);
 addExamples(program);
 

@@ -5,6 +5,8 @@ const examples: Readonly<Record<string, string>> = {
   "profile list": "profile list --json",
   demo: "demo --keep",
   "exit-codes": "exit-codes --json",
+  "firmware state": "firmware state /dev/serial/by-id/usb-...",
+  "firmware update": "firmware update usb:2e8a:000a accelerator-1.1.0.bin --json",
   "fleet revoke": "fleet revoke kws 1.4.0 --folder operator",
   "fleet sign": "fleet sign assignment.json --folder operator",
   "fleet verify": "fleet verify --root operator/root.json --repository https://releases.example/",

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
+import { emulatedFlash } from "../firmware-bridge/emulator/flash.ts";
 import { QemuDevice } from "../firmware-bridge/emulator/qemu.ts";
 import { Rp2040Device } from "../firmware-bridge/emulator/rp2040.ts";
 import { serve } from "../firmware-bridge/emulator/serve.ts";
@@ -49,6 +50,7 @@ function inProcess(profile: AcceleratorProfile, { temperatureC, ...start }: Spec
   const device = new EmulatedDevice(profile, {
     ...start,
     ...(temperatureC === undefined ? {} : { temperatureC }),
+    flash: emulatedFlash(),
     uptimeMs: () => performance.now(),
   });
   let plugged: Transport | undefined;

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
+import { versionNumber } from "../management/image.ts";
 import { INPUT_BITS } from "../planes.ts";
 import { decodeRequest, encodeReply } from "../protocol/codec.ts";
 import {
@@ -15,6 +16,8 @@ import {
 } from "../protocol/commands.ts";
 import { Deframer, encodeFrame, type Frame } from "../protocol/frame.ts";
 import { Chip, type ChipStart, Refused } from "./chip.ts";
+import type { Flash } from "./flash.ts";
+import { Manager } from "./manager.ts";
 
 export interface DeviceStart extends ChipStart {
   /** Of the first boot; random if left out. */
@@ -23,9 +26,12 @@ export interface DeviceStart extends ChipStart {
   readonly protocol?: { readonly min: number; readonly max: number };
   /** Milliseconds since power-on. */
   readonly uptimeMs?: () => number;
+  /** What its firmware lies in, if that can be replaced. */
+  readonly flash?: Flash;
 }
 
-const FIRMWARE = 1;
+/** What a device without images says of itself. */
+const FIRMWARE = "0.0.1";
 const RESET_REASONS = { powerOn: 1, command: 2, brownOut: 3 } as const;
 
 /** What is remembered between HELLO and the next restart. */
@@ -46,6 +52,7 @@ export class EmulatedDevice {
   readonly #profile: AcceleratorProfile;
   readonly #start: DeviceStart;
   readonly #deframer = new Deframer();
+  readonly #manager: Manager | undefined;
   #bootId: number;
   #resetReason: number = RESET_REASONS.powerOn;
   #conversation: Conversation | undefined;
@@ -54,6 +61,7 @@ export class EmulatedDevice {
     this.chip = new Chip(profile, start);
     this.#profile = profile;
     this.#start = start;
+    this.#manager = start.flash && new Manager(start.flash);
     this.#bootId = start.bootId ?? randomInt(2 ** 32);
   }
 
@@ -82,7 +90,9 @@ export class EmulatedDevice {
     if (((frame.sequence - conversation.oldest) & 0xff) >= this.#profile.link.window) return [];
     const answer = this.#answer(frame);
     conversation.answers.set(frame.sequence, answer);
-    return frame.command === commands.reset.id ? [answer, this.#boot(RESET_REASONS.command)] : [answer];
+    const resets =
+      frame.command === commands.reset.id || (frame.command === commands.manage.id && this.#manager?.resetAsked);
+    return resets ? [answer, this.#boot(RESET_REASONS.command)] : [answer];
   }
 
   /** A repeated HELLO changes nothing; another one begins a new conversation. */
@@ -113,7 +123,7 @@ export class EmulatedDevice {
       window: link.window,
       bufferBytes: link.bufferBytes,
       bootId: this.#bootId,
-      firmware: FIRMWARE,
+      firmware: versionNumber(this.#start.flash?.image(this.#start.flash.active)?.version ?? FIRMWARE),
       resetReason: this.#resetReason,
       tiles: array.tiles,
       rows: array.rows,
@@ -121,7 +131,11 @@ export class EmulatedDevice {
       weightBits: array.weightBits,
       inputBits: INPUT_BITS,
       adcBits: converter.bits,
-      features: features.environment | features.readRow | (this.chip.testsItself ? features.selfTest : 0),
+      features:
+        features.environment |
+        features.readRow |
+        (this.chip.testsItself ? features.selfTest : 0) |
+        (this.#manager ? features.manage : 0),
       uid: this.chip.uid,
     });
     return encodeFrame({ kind: "reply", command: commands.hello.id, sequence: 0, ack: 0, payload });
@@ -132,6 +146,8 @@ export class EmulatedDevice {
     this.#resetReason = reason;
     this.#conversation = undefined;
     this.chip.powerCycle();
+    this.#start.flash?.boot();
+    this.#manager?.start();
     return this.#helloAck(0, PROTOCOL.max);
   }
 
@@ -166,6 +182,10 @@ export class EmulatedDevice {
       if (mask & 4) this.chip.replace(seed);
       if (mask & 8) this.chip.breakColumn(deadColumn);
       return this.chip.environment;
+    },
+    manage: ({ message }) => {
+      if (!this.#manager) throw new Refused("unsupported");
+      return { message: this.#manager.answer(message) };
     },
     writeTile: ({ tile, offset, levels }) => {
       this.chip.write(tile, offset, levels);

@@ -93,6 +93,20 @@ static uint8_t do_environment(bridge_reader *from, bridge_writer *to) {
     return refusal;
 }
 
+void bridge_write_manage_reply(bridge_writer *to, const bridge_manage_reply *reply) {
+    bridge_write_bytes(to, reply->message);
+}
+
+static uint8_t do_manage(bridge_reader *from, bridge_writer *to) {
+    bridge_manage_request request;
+    request.message = bridge_read_bytes(from);
+    if (!bridge_read_end(from)) return BRIDGE_REFUSAL_MALFORMED;
+    bridge_manage_reply reply;
+    const uint8_t refusal = on_manage(&request, &reply);
+    if (refusal == 0) bridge_write_manage_reply(to, &reply);
+    return refusal;
+}
+
 static uint8_t do_write_tile(bridge_reader *from, bridge_writer *to) {
     bridge_write_tile_request request;
     request.tile = bridge_read_u16(from);
@@ -194,6 +208,7 @@ uint8_t bridge_dispatch(uint8_t command, const uint8_t *payload, size_t length, 
     case BRIDGE_STATUS: return do_status(&from, to);
     case BRIDGE_RESET: return do_reset(&from, to);
     case BRIDGE_ENVIRONMENT: return do_environment(&from, to);
+    case BRIDGE_MANAGE: return do_manage(&from, to);
     case BRIDGE_WRITE_TILE: return do_write_tile(&from, to);
     case BRIDGE_VERIFY_TILE: return do_verify_tile(&from, to);
     case BRIDGE_COMMIT_TILE: return do_commit_tile(&from, to);

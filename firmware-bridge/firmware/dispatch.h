@@ -12,6 +12,7 @@ uint8_t on_ping(const bridge_ping_request *request, bridge_ping_reply *reply);
 uint8_t on_status(bridge_status_reply *reply);
 uint8_t on_reset(void);
 uint8_t on_environment(const bridge_environment_request *request, bridge_environment_reply *reply);
+uint8_t on_manage(const bridge_manage_request *request, bridge_manage_reply *reply);
 uint8_t on_write_tile(const bridge_write_tile_request *request);
 uint8_t on_verify_tile(const bridge_verify_tile_request *request, bridge_verify_tile_reply *reply);
 uint8_t on_commit_tile(const bridge_commit_tile_request *request);
@@ -24,6 +25,7 @@ void bridge_write_hello_reply(bridge_writer *to, const bridge_hello_reply *reply
 void bridge_write_ping_reply(bridge_writer *to, const bridge_ping_reply *reply);
 void bridge_write_status_reply(bridge_writer *to, const bridge_status_reply *reply);
 void bridge_write_environment_reply(bridge_writer *to, const bridge_environment_reply *reply);
+void bridge_write_manage_reply(bridge_writer *to, const bridge_manage_reply *reply);
 void bridge_write_verify_tile_reply(bridge_writer *to, const bridge_verify_tile_reply *reply);
 void bridge_write_read_row_reply(bridge_writer *to, const bridge_read_row_reply *reply);
 void bridge_write_self_test_reply(bridge_writer *to, const bridge_self_test_reply *reply);

@@ -27,6 +27,7 @@ typedef struct { const uint8_t *at; uint16_t length; } bridge_bytes;
 #define BRIDGE_FEATURE_ENVIRONMENT 1
 #define BRIDGE_FEATURE_READ_ROW 2
 #define BRIDGE_FEATURE_SELF_TEST 4
+#define BRIDGE_FEATURE_MANAGE 8
 
 /* Opens a session. protocol 0 in the reply: no version in common; nonce 0: the device has just started. */
 #define BRIDGE_HELLO 0x01
@@ -95,6 +96,15 @@ typedef struct {
     int32_t temperature_mc;
     uint32_t seed;
 } bridge_environment_reply;
+
+/* A message of SMP, MCUmgr's management protocol, and its answer: 8 bytes of header and a map in CBOR. See management/. */
+#define BRIDGE_MANAGE 0x09
+typedef struct {
+    bridge_bytes message;
+} bridge_manage_request;
+typedef struct {
+    bridge_bytes message;
+} bridge_manage_reply;
 
 /* Signed levels (i8, row by row) into the tile's buffer from `offset` on. */
 #define BRIDGE_WRITE_TILE 0x10

@@ -2,8 +2,10 @@
 #include "chip.h"
 #include "dispatch.h"
 #include "hal.h"
+#include "images.h"
+#include "slots.h"
+#include "smp.h"
 
-#define FIRMWARE_VERSION 1u
 #define INPUT_BITS 8u
 
 _Static_assert((LINK_WINDOW & (LINK_WINDOW - 1)) == 0, "sequence numbers wrap in step with the answers");
@@ -38,7 +40,7 @@ static void fill_greeting(bridge_hello_reply *reply, uint8_t protocol, uint32_t 
         .window = LINK_WINDOW,
         .buffer_bytes = LINK_BUFFER_BYTES,
         .boot_id = hal_boot_id(),
-        .firmware = FIRMWARE_VERSION,
+        .firmware = images_firmware(),
         .reset_reason = hal_reset_reason(),
         .tiles = CHIP_TILES,
         .rows = CHIP_ROWS,
@@ -46,7 +48,8 @@ static void fill_greeting(bridge_hello_reply *reply, uint8_t protocol, uint32_t 
         .weight_bits = CHIP_WEIGHT_BITS,
         .input_bits = INPUT_BITS,
         .adc_bits = CHIP_ADC_BITS,
-        .features = BRIDGE_FEATURE_ENVIRONMENT | BRIDGE_FEATURE_READ_ROW | BRIDGE_FEATURE_SELF_TEST,
+        .features = BRIDGE_FEATURE_ENVIRONMENT | BRIDGE_FEATURE_READ_ROW | BRIDGE_FEATURE_SELF_TEST |
+                    (hal_slot_bytes() > 0 ? BRIDGE_FEATURE_MANAGE : 0),
         .uid = {chip_uid(), 8},
     };
 }
@@ -71,6 +74,7 @@ void session_start(void) {
     incoming.frames = 0;
     incoming.discarded = 0;
     talking = false;
+    smp_start();
     send_greeting();
 }
 
@@ -140,7 +144,8 @@ static bool handle(const frame *request) {
         place->kept = true;
     }
     send_answer(place, place->sequence);
-    return !known && request->command == BRIDGE_RESET && place->kind == BRIDGE_KIND_REPLY;
+    if (known || place->kind != BRIDGE_KIND_REPLY) return false;
+    return request->command == BRIDGE_RESET || (request->command == BRIDGE_MANAGE && smp_reset_asked());
 }
 
 bool session_serve(void) {

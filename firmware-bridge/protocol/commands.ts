@@ -73,6 +73,13 @@ export const commands = {
     request: { mask: "u8", ageSeconds: "u32", temperatureMc: "i32", seed: "u32", deadColumn: "u16" },
     reply: { ageSeconds: "u32", temperatureMc: "i32", seed: "u32" },
   },
+  manage: {
+    id: 0x09,
+    about:
+      "A message of SMP, MCUmgr's management protocol, and its answer: 8 bytes of header and a map in CBOR. See management/.",
+    request: { message: "bytes" },
+    reply: { message: "bytes" },
+  },
   writeTile: {
     id: 0x10,
     about: "Signed levels (i8, row by row) into the tile's buffer from `offset` on.",
@@ -135,7 +142,7 @@ export function commandOf(id: number): CommandName | undefined {
 }
 
 /** Bits of HELLO's `features`. */
-export const features = { environment: 1, readRow: 2, selfTest: 4 } as const;
+export const features = { environment: 1, readRow: 2, selfTest: 4, manage: 8 } as const;
 
 /** Why a device does not do what a request asks. The payload of a refusal is one of these, u8. */
 export const refusals = {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadAcceleratorProfile } from "../../device-profiles/profiles.ts";
 import { EmulatedDevice } from "../../firmware-bridge/emulator/device.ts";
+import { Flash } from "../../firmware-bridge/emulator/flash.ts";
 import { decodeReply, decodeRequest } from "../../firmware-bridge/protocol/codec.ts";
 import { commandOf, commands } from "../../firmware-bridge/protocol/commands.ts";
 import { Deframer, encodeFrame, type Frame } from "../../firmware-bridge/protocol/frame.ts";
@@ -40,7 +41,8 @@ async function fuzzFirmware(): Promise<{ good: boolean; runs: string; said: stri
   return { good: code === 0, runs: /Done (\d+) runs/.exec(said)?.[1] ?? "0", said };
 }
 
-const device = new EmulatedDevice(await loadAcceleratorProfile("sram-bitplane-64x64"), { bootId: 1 });
+const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
+const device = new EmulatedDevice(profile, { bootId: 1, flash: new Flash("fuzz", 1024) });
 const ids = Object.values(commands).map(({ id }) => id);
 const next = uniform(Date.now());
 const pick = (below: number): number => Math.floor(below * next());

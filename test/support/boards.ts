@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { EmulatedDevice } from "../../firmware-bridge/emulator/device.ts";
+import type { Flash } from "../../firmware-bridge/emulator/flash.ts";
 import { serve } from "../../firmware-bridge/emulator/serve.ts";
 import type { Transport } from "../../firmware-bridge/transport/transport.ts";
 
@@ -12,8 +13,8 @@ export interface Board {
   stop(): Promise<void>;
 }
 
-export function typescriptBoard(profile: AcceleratorProfile): Board {
-  const device = new EmulatedDevice(profile, { bootId: 1 });
+export function typescriptBoard(profile: AcceleratorProfile, flash?: Flash): Board {
+  const device = new EmulatedDevice(profile, { bootId: 1, ...(flash && { flash }) });
   let plugged: Transport | undefined;
   return {
     plug(line) {
@@ -25,12 +26,13 @@ export function typescriptBoard(profile: AcceleratorProfile): Board {
   };
 }
 
-/** The C firmware as a process of this machine. */
-export function hostBoard(path: string): Board {
-  let boots = 0;
+/** The C firmware as a process of this machine. `flash`: a file with its slots, see firmware/boards/host.c. */
+export function hostBoard(path: string, flash?: string): Board {
+  let powerOns = 0;
   let plugged: Transport | undefined;
   const start = (): ChildProcessWithoutNullStreams => {
-    const child = spawn(path, [String(++boots)]);
+    // Each process counts its own restarts from there.
+    const child = spawn(path, [String(++powerOns * 1000), "0", "0", "0", ...(flash === undefined ? [] : [flash])]);
     child.stdin.on("error", () => {});
     child.stdout.on("data", (bytes: Buffer) => plugged?.write(bytes));
     return child;

@@ -1,9 +1,16 @@
 /* A process stands for the board: the line is its standard input and output. For tests; straps are its arguments. */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "hal.h"
+#include "images.h"
 #include "session.h"
+#include "slots.h"
+
+#define SLOT_BYTES 65536u
+#define FLASH_BYTES (2u * SLOT_BYTES + 1u)
 
 int firmware_main(void);
 
@@ -14,6 +21,8 @@ static size_t arrived_length;
 static size_t arrived_at;
 static uint8_t leaving[65536];
 static size_t leaving_length;
+/* Both slots and the marks, in a file that outlives the process; none: it has no slots. */
+static uint8_t *flash;
 
 static void flush(void) {
     for (size_t at = 0; at < leaving_length;) {
@@ -24,7 +33,10 @@ static void flush(void) {
     leaving_length = 0;
 }
 
-void hal_start(void) { boots++; }
+void hal_start(void) {
+    boots++;
+    images_boot();
+}
 
 int hal_read(void) {
     if (arrived_at == arrived_length) {
@@ -60,15 +72,39 @@ uint8_t hal_reset_reason(void) { return boots > 1 ? RESET_COMMAND : RESET_POWER_
 void hal_reset(void) { flush(); }
 const board_straps *hal_straps(void) { return &straps; }
 
+uint32_t hal_slot_bytes(void) { return flash == NULL ? 0 : SLOT_BYTES; }
+const uint8_t *hal_slot(unsigned slot) { return flash + slot * SLOT_BYTES; }
+uint8_t hal_marks(void) { return flash == NULL ? 0 : flash[2 * SLOT_BYTES]; }
+void hal_set_marks(uint8_t marks) { flash[2 * SLOT_BYTES] = marks; }
+const char *hal_board(void) { return "host"; }
+
+bool hal_slot_erase(unsigned slot) {
+    for (uint32_t i = 0; i < SLOT_BYTES; i++) flash[slot * SLOT_BYTES + i] = 0xff;
+    return true;
+}
+
+bool hal_slot_write(unsigned slot, uint32_t offset, const uint8_t *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) flash[slot * SLOT_BYTES + offset + i] = bytes[i];
+    return true;
+}
+
+static void open_flash(const char *path) {
+    const int file = open(path, O_RDWR);
+    void *mapped = file < 0 ? MAP_FAILED : mmap(NULL, FLASH_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (mapped == MAP_FAILED) exit(2);
+    flash = mapped;
+}
+
 static uint32_t number(int count, char **arguments, int at) {
     return at < count ? (uint32_t)strtoll(arguments[at], NULL, 10) : 0;
 }
 
-/* noise, seed, age in seconds, warmer in thousandths of a kelvin */
+/* noise, seed, age in seconds, warmer in thousandths of a kelvin, file that is its flash */
 int main(int count, char **arguments) {
     straps.noise = number(count, arguments, 1);
     straps.seed = number(count, arguments, 2);
     straps.age_seconds = number(count, arguments, 3);
     straps.warmer_mc = (int32_t)number(count, arguments, 4);
+    if (count > 5) open_flash(arguments[5]);
     return firmware_main();
 }
