@@ -59,6 +59,7 @@ uint32_t hal_boot_id(void) { return straps.noise + boots - 1; }
 uint8_t hal_reset_reason(void) { return boots > 1 ? RESET_COMMAND : RESET_POWER_ON; }
 void hal_reset(void) { flush(); }
 const board_straps *hal_straps(void) { return &straps; }
+const board_bench *hal_bench(void) { return NULL; }
 
 static uint32_t number(int count, char **arguments, int at) {
     return at < count ? (uint32_t)strtoll(arguments[at], NULL, 10) : 0;
