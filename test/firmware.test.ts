@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
@@ -186,6 +187,17 @@ function anything({ next, bytes }: Twins): Uint8Array {
   if (next() < 0.1) frame[pick(frame.length)] ^= 1 << pick(8);
   return next() < 0.1 ? frame.subarray(0, pick(frame.length)) : frame;
 }
+
+testBuilt("golden frames are whole frames to C as well, and answered as by TypeScript", async () => {
+  const vectors: { readonly wire: string }[] = JSON.parse(readFileSync("test/vectors/link/frames.json", "utf8"));
+  const both = await twins("sram-bitplane-64x64", 6);
+  const { frames, discarded } = both.device.counters;
+  for (const { wire } of vectors) await both.both(Buffer.from(wire, "hex"));
+  assert.equal(both.device.counters, { frames: frames + vectors.length, discarded });
+  await both.greet(7);
+  await both.ask("status", {});
+  assert.is(both.firmware.left, 0);
+});
 
 testBuilt("a restart is told by itself, and ends the conversation", async () => {
   const both = await twins("sram-bitplane-64x64", 4);

@@ -40,7 +40,7 @@ async function products({ place }: OpenAccelerator): Promise<number[]> {
 }
 
 const tested = missing ? test.skip : test;
-tested("the same products, and again after a reset", async () => {
+tested("the same products, again after a reset; time passes without a word on the line", async () => {
   const profile = await loadAcceleratorProfile("sram-bitplane-128x64");
   const inTypeScript = await linked((line) => serve(new EmulatedDevice(profile, { seed: 7 }), line));
   const expected = await products(inTypeScript);
@@ -56,6 +56,10 @@ tested("the same products, and again after a reset", async () => {
     assert.is(await restarted, "reset");
     assert.equal(await products(link), expected);
     assert.is(link.session.device.bootId, boot + 1);
+    await device.expose({ ageSeconds: 3600 });
+    await device.expose({ temperatureC: 40 });
+    const { ageSeconds, temperatureMc } = await link.session.request("status", {});
+    assert.equal({ ageSeconds, temperatureMc }, { ageSeconds: 3600, temperatureMc: 40_000 });
     await link.close();
   } finally {
     await device.stop();

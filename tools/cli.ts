@@ -241,7 +241,8 @@ program
   .description("All of it on this machine in about a minute: broker, accelerator, agent, drift, updates.")
   .option("--keep", "keep the working folder")
   .option("--in-process", "agent and accelerator in this process (the default where there are no pseudo terminals)")
-  .action(async (options: { keep?: boolean; inProcess?: boolean }) => {
+  .addOption(new Option("--backend <name>", "what computes the accelerator").choices(["typescript", "qemu"]))
+  .action(async (options) => {
     const { demo } = await import("./demo/demo.ts");
     process.exitCode = await demo(options);
   });

@@ -1,9 +1,8 @@
-import { rmSync, symlinkSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { parseAge } from "../firmware-bridge/open.ts";
-import { openPty, type Pty } from "../firmware-bridge/transport/pty.ts";
 import { Failure, messageOf } from "../runtime/base/failure.ts";
+import { Port } from "./port.ts";
 import { type Backend, type Specimen, startSpecimen } from "./specimens.ts";
 
 export interface EmulateOptions {
@@ -72,36 +71,6 @@ async function told(
   for (const name of signals) process.off(name, end);
   signal?.removeEventListener("abort", end);
   lines.close();
-}
-
-/** The socket that the device is plugged in. */
-class Port {
-  readonly #specimen: Specimen;
-  readonly #link: string | undefined;
-  #pty: Pty | undefined;
-
-  constructor(specimen: Specimen, link: string | undefined) {
-    this.#specimen = specimen;
-    this.#link = link;
-  }
-
-  async plug(): Promise<string> {
-    if (this.#pty) return `already at ${this.#pty.path}`;
-    const pty = await openPty();
-    this.#pty = pty;
-    void this.#specimen.serve(pty.device);
-    if (!this.#link) return pty.path;
-    rmSync(this.#link, { force: true });
-    symlinkSync(pty.path, this.#link);
-    return this.#link;
-  }
-
-  async unplug(): Promise<void> {
-    const pty = this.#pty;
-    this.#pty = undefined;
-    if (this.#link) rmSync(this.#link, { force: true });
-    await pty?.unplug();
-  }
 }
 
 async function obey(line: string, specimen: Specimen, port: Port): Promise<string> {

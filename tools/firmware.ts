@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,16 +44,18 @@ function compilerOf(target: string): Program {
 }
 
 /**
- * Makes a target of firmware-bridge/firmware/Makefile, unless it is up to date, and returns its path.
+ * Makes a target of firmware-bridge/firmware/Makefile, unless it is up to date, and returns its path. Each
+ * checkout has a folder of its own for what is made.
  * @throws Failure `input/missing` where there is no compiler
  */
 export function buildFirmware(target: string, options: readonly string[] = []): string {
   const missing = missingPrograms("make", compilerOf(target));
   if (missing) throw new Failure("input/missing", `no compiler for the firmware: ${missing}`);
   const flavour = options.length > 0 ? options.join("-").replaceAll("=", "-") : "plain";
-  const folder = join(tmpdir(), `polaredge-firmware-${process.getuid?.() ?? 0}`, flavour);
-  const path = join(folder, target);
   const source = fileURLToPath(asset("firmware-bridge/firmware/"));
+  const checkout = createHash("sha256").update(source).digest("hex").slice(0, 8);
+  const folder = join(tmpdir(), `polaredge-firmware-${process.getuid?.() ?? 0}-${checkout}`, flavour);
+  const path = join(folder, target);
   execFileSync("make", ["-s", "-C", source, `BUILD=${folder}`, ...options, path], {
     stdio: ["ignore", "ignore", "inherit"],
   });

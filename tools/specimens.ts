@@ -22,9 +22,9 @@ export interface Specimen {
   serve(line: Transport): Promise<string>;
   /** As a brown-out: the tiles are lost. */
   reset(): void;
-  /** @throws Failure `input/malformed` where only the protocol's environment command can do it */
-  age(seconds: number): string;
-  heat(temperatureC: number): string;
+  /** So old are the programmed tiles from now on. Resolves with what to say. */
+  age(seconds: number): Promise<string>;
+  heat(temperatureC: number): Promise<string>;
   status(): string;
   stop(): Promise<void>;
 }
@@ -60,11 +60,11 @@ function inProcess(profile: AcceleratorProfile, { temperatureC, ...start }: Spec
       return serve(device, line);
     },
     reset: () => plugged?.write(device.restart()),
-    age: (seconds) => {
+    age: async (seconds) => {
       device.chip.age(seconds);
       return `tiles are ${device.chip.environment.ageSeconds} s old`;
     },
-    heat: (temperatureC) => {
+    heat: async (temperatureC) => {
       device.chip.heat(temperatureC);
       return `${device.chip.environment.temperatureMc / 1000} C`;
     },
@@ -96,14 +96,11 @@ function strapsOf(profile: AcceleratorProfile, { seed, ageSeconds, temperatureC 
 
 /** What can be done to a microcontroller from outside. */
 function microcontroller(name: string, device: QemuDevice | Rp2040Device): Specimen {
-  const refuse = (): never => {
-    throw new Failure("input/malformed", `${name}: only at the start, or by the protocol's environment command`);
-  };
   return {
     serve: (line) => device.serve(line),
     reset: () => device.reset(),
-    age: refuse,
-    heat: refuse,
+    age: (ageSeconds) => device.expose({ ageSeconds }).then(() => `tiles are ${ageSeconds} s old`),
+    heat: (temperatureC) => device.expose({ temperatureC }).then(() => `${temperatureC} C`),
     status: () => name,
     stop: () => device.stop(),
   };

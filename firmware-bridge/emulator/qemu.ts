@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Failure } from "../../runtime/base/failure.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Straps, strapWords } from "./straps.ts";
+import { type Exposure, expose } from "./bench.ts";
+import { probeMemory } from "./probe.ts";
+import { STRAPS_ADDRESS, type Straps, strapWords } from "./straps.ts";
 
 export interface QemuStart extends Straps {
   /** QEMU's name of the machine. */
@@ -16,10 +18,11 @@ export interface QemuStart extends Straps {
   readonly firmware: string;
 }
 
-/** Where the firmware's straps lie: at the beginning of the RAM of all boards. */
-const STRAPS = 0x2000_0000;
 /** QEMU writes each byte by itself; what comes in such a time is passed on together, as by a USB adapter. */
 const GATHER_MS = 1;
+/** Files of its folder: the ends of its serial line, and the socket of a debug probe. */
+const LINE = "uart";
+const PROBE = "probe";
 const run = promisify(execFile);
 
 /**
@@ -49,11 +52,11 @@ export class QemuDevice {
   /** @throws Failure `bridge/open` with what QEMU says. */
   static async start(start: QemuStart): Promise<QemuDevice> {
     const folder = await mkdtemp(join(tmpdir(), "polaredge-qemu-"));
-    const path = join(folder, "uart");
-    await run("mkfifo", [`${path}.in`, `${path}.out`]);
-    const to = openPipe(`${path}.in`, { readable: false, writable: true });
-    const from = openPipe(`${path}.out`, { readable: true, writable: false });
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-arm", ...argumentsOf(start, path)], {
+    const line = join(folder, LINE);
+    await run("mkfifo", [`${line}.in`, `${line}.out`]);
+    const to = openPipe(`${line}.in`, { readable: false, writable: true });
+    const from = openPipe(`${line}.out`, { readable: true, writable: false });
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-arm", ...argumentsOf(start, folder)], {
       stdio: ["pipe", "ignore", "pipe"],
     });
     let said = "";
@@ -94,6 +97,11 @@ export class QemuDevice {
     this.#child.stdin?.write("system_reset\n");
   }
 
+  /** Lets time go by and the room become warm, without a word on the line. */
+  expose(exposure: Exposure): Promise<void> {
+    return expose(probeMemory(join(this.#folder, PROBE)), exposure);
+  }
+
   async stop(): Promise<void> {
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
@@ -106,13 +114,15 @@ export class QemuDevice {
   }
 }
 
-function argumentsOf({ board, firmware, ...straps }: QemuStart, path: string): string[] {
+function argumentsOf({ board, firmware, ...straps }: QemuStart, folder: string): string[] {
   const loaders = strapWords(straps).flatMap((word, i) => [
     "-device",
-    `loader,addr=0x${(STRAPS + 4 * i).toString(16)},data=0x${word.toString(16)},data-len=4`,
+    `loader,addr=0x${(STRAPS_ADDRESS + 4 * i).toString(16)},data=0x${word.toString(16)},data-len=4`,
   ]);
-  const line = `pipe:${path}`;
-  return ["-M", board, "-display", "none", "-monitor", "stdio", "-serial", line, "-kernel", firmware, ...loaders];
+  const line = `pipe:${join(folder, LINE)}`;
+  const probe = `socket,id=${PROBE},path=${join(folder, PROBE)},server=on,wait=off`;
+  const machine = ["-M", board, "-display", "none", "-monitor", "stdio", "-serial", line, "-kernel", firmware];
+  return [...machine, "-chardev", probe, "-gdb", `chardev:${PROBE}`, ...loaders];
 }
 
 /** The file is open both ways, so that it waits for nobody and never ends. */

@@ -1,7 +1,8 @@
 import type { Simulator } from "rp2040js";
 import { Failure } from "../../runtime/base/failure.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Straps, strapWords } from "./straps.ts";
+import { type BoardMemory, type Exposure, expose } from "./bench.ts";
+import { STRAPS_ADDRESS, type Straps, strapWords } from "./straps.ts";
 
 /** Where the vectors lie: behind the second-stage boot loader. */
 const IMAGE_OFFSET = 0x100;
@@ -28,7 +29,7 @@ export class Rp2040Device {
     this.#make = make;
     this.#image = image;
     this.#chip = this.#boot(undefined);
-    for (const [i, word] of strapWords(straps).entries()) this.#chip.rp2040.sramView.setUint32(4 * i, word, true);
+    void this.#memory.write(STRAPS_ADDRESS, strapWords(straps));
     this.#run();
   }
 
@@ -64,8 +65,23 @@ export class Rp2040Device {
     this.#chip = this.#boot(this.#chip);
   }
 
+  /** Lets time go by and the room become warm, without a word on the line. */
+  expose(exposure: Exposure): Promise<void> {
+    return expose(this.#memory, exposure);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
+  }
+
+  get #memory(): BoardMemory {
+    const { sramView } = this.#chip.rp2040;
+    return {
+      read: async (address) => sramView.getUint32(address - STRAPS_ADDRESS, true),
+      write: async (address, words) => {
+        for (const [i, word] of words.entries()) sramView.setUint32(address - STRAPS_ADDRESS + 4 * i, word, true);
+      },
+    };
   }
 
   #boot(before: Simulator | undefined): Simulator {

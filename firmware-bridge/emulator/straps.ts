@@ -1,3 +1,6 @@
+/** Where they lie: at the beginning of the RAM of all boards. */
+export const STRAPS_ADDRESS = 0x2000_0000;
+
 /** Which chip the C firmware is, as if by fuses: what a loader writes to the beginning of the RAM. */
 export interface Straps {
   /** Default 1. */

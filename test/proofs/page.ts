@@ -93,7 +93,7 @@ async function liveAYear(device: DemoDevice, release: TargetRef): Promise<void> 
   await fleet.engine.order(DEVICE, "bearing-1.0.0-first", { action: "install", release });
   await until("the first model", () => real()?.report?.state === "COMMITTED", 60_000);
   await new Promise((resolve) => setTimeout(resolve, 6000));
-  device.age(YEAR);
+  await device.age(YEAR);
   await until("the recalibration", () => (real()?.history?.calibrations.length ?? 0) >= 2, 60_000);
   await new Promise((resolve) => setTimeout(resolve, 8000));
 }

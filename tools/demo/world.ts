@@ -7,6 +7,7 @@ import { loadProfile } from "../../device-profiles/profiles.ts";
 import type { Config } from "../../runtime/config.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { Repository } from "../fleet/repository.ts";
+import type { Backend } from "../specimens.ts";
 import { ArtifactServer } from "./artifacts.ts";
 import { type DemoConfig, type DemoDevice, startInProcess, startOnTerminal } from "./device.ts";
 import { Operator } from "./operator.ts";
@@ -23,12 +24,23 @@ export interface World {
   readonly repository: Repository;
   readonly operator: Operator;
   readonly device: DemoDevice;
+  /** Where the agent answers programs. */
+  readonly socket: string;
   /** Stops all of it, the last first. */
   end(): Promise<void>;
 }
 
+export interface WorldOptions {
+  /** Leave the working folder behind. */
+  readonly keep: boolean;
+  /** Agent and accelerator in this process. */
+  readonly inProcess: boolean;
+  /** What computes the accelerator, where it is not in this process. */
+  readonly backend: Backend;
+}
+
 /** Builds the world piece by piece; if a piece fails, the ones before it are taken down again. */
-export async function openWorld({ keep, inProcess }: { keep: boolean; inProcess: boolean }): Promise<World> {
+export async function openWorld({ keep, inProcess, backend }: WorldOptions): Promise<World> {
   const closers: (() => Promise<unknown>)[] = [];
   const end = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -45,11 +57,12 @@ export async function openWorld({ keep, inProcess }: { keep: boolean; inProcess:
     const operator = await Operator.connect(broker.url, DEVICE);
     closers.push(() => operator.disconnect());
     const profile = await writeProfile(folder);
-    const start = inProcess ? startInProcess : startOnTerminal;
+    const socket = join(folder, "polaredge.sock");
     const trust = { root: join(operatorFolder, "root.json"), repository: artifacts.url };
-    const device = await start(folder, await configFor(folder, { profile, trust, broker: broker.url }));
+    const config = await configFor(folder, { profile, trust, broker: broker.url, socket });
+    const device = await (inProcess ? startInProcess(folder, config) : startOnTerminal(folder, config, backend));
     closers.push(() => device.stop());
-    return { folder, profile, brokerUrl: broker.url, artifacts, repository, operator, device, end };
+    return { folder, profile, brokerUrl: broker.url, artifacts, repository, operator, device, socket, end };
   } catch (error) {
     await end();
     throw error;
@@ -81,9 +94,10 @@ interface Enrolment {
   readonly profile: string;
   readonly trust: Config["trust"];
   readonly broker: string;
+  readonly socket: string;
 }
 
-async function configFor(folder: string, { profile, trust, broker }: Enrolment): Promise<DemoConfig> {
+async function configFor(folder: string, { profile, trust, broker, socket }: Enrolment): Promise<DemoConfig> {
   const store = join(folder, "store");
   await mkdir(store, { mode: 0o700 });
   return {
@@ -92,5 +106,6 @@ async function configFor(folder: string, { profile, trust, broker }: Enrolment):
     trust,
     broker: { url: broker },
     health: { intervalSeconds: 1 },
+    serve: { socket },
   };
 }

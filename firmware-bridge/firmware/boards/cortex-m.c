@@ -27,8 +27,12 @@ static volatile uint32_t ring_head;
 static volatile uint32_t ring_tail;
 static volatile uint32_t milliseconds;
 
-/* Not cleared at start-up. An emulator's loader may write straps; a memory without them begins with zeros. */
-__attribute__((section(".straps"), used)) static board_straps straps;
+/*
+ * Not cleared at start-up, and where a loader and a debug probe find it: at the beginning of the RAM. A memory without
+ * straps begins with zeros.
+ */
+__attribute__((section(".straps"), used)) static struct { board_straps straps; volatile board_bench bench; } outside;
+static board_bench taken;
 __attribute__((section(".retained"))) static struct { uint32_t mark; uint32_t boots; } retained;
 
 void received(uint8_t byte) {
@@ -79,9 +83,16 @@ void hal_idle(void) {
 }
 
 uint32_t hal_millis(void) { return milliseconds; }
-uint32_t hal_boot_id(void) { return straps.noise + retained.boots; }
+uint32_t hal_boot_id(void) { return outside.straps.noise + retained.boots; }
 uint8_t hal_reset_reason(void) { return retained.boots > 0 ? RESET_COMMAND : RESET_POWER_ON; }
-const board_straps *hal_straps(void) { return &straps; }
+const board_straps *hal_straps(void) { return &outside.straps; }
+
+const board_bench *hal_bench(void) {
+    if (outside.bench.mark != BENCH_MARK) return NULL;
+    taken = outside.bench;
+    outside.bench.mark = 0;
+    return &taken;
+}
 
 static void reset_now(void) {
     REGISTER(AIRCR) = AIRCR_RESET;

@@ -55,6 +55,7 @@ uint32_t hal_boot_id(void) { return 0; }
 uint8_t hal_reset_reason(void) { return RESET_POWER_ON; }
 void hal_reset(void) {}
 const board_straps *hal_straps(void) { return &straps; }
+const board_bench *hal_bench(void) { return NULL; }
 
 static void say(const uint8_t *bytes, size_t length) {
     input = bytes;

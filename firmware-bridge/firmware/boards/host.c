@@ -71,6 +71,7 @@ uint32_t hal_boot_id(void) { return straps.noise + boots - 1; }
 uint8_t hal_reset_reason(void) { return boots > 1 ? RESET_COMMAND : RESET_POWER_ON; }
 void hal_reset(void) { flush(); }
 const board_straps *hal_straps(void) { return &straps; }
+const board_bench *hal_bench(void) { return NULL; }
 
 uint32_t hal_slot_bytes(void) { return flash == NULL ? 0 : SLOT_BYTES; }
 const uint8_t *hal_slot(unsigned slot) { return flash + slot * SLOT_BYTES; }
