@@ -81,6 +81,22 @@ test("placing takes the tiles from the model before", async () => {
   assert.ok(isFailure(await rejection(new Leases(undefined).place([])), "bridge/open"));
 });
 
+test("a refit model shares the tiles with the one before, until others are placed", async () => {
+  const tiles = new Tiles();
+  const leases = new Leases(tiles);
+  assert.is(await leases.held(), undefined);
+  await leases.place([]);
+  leases.grant("one");
+  leases.grant("one refitted");
+  assert.equal([leases.holds("one"), leases.holds("one refitted")], [true, true]);
+  assert.is(await leases.held(), leases.of("one"));
+  tiles.pull();
+  assert.is(await leases.held(), undefined);
+  tiles.plug();
+  await leases.place([]);
+  assert.equal([leases.holds("one"), leases.holds("one refitted")], [false, false]);
+});
+
 test("a product that was under way while the tiles changed hands is not trusted", async () => {
   const leases = new Leases(new Tiles());
   const first = await leases.place([]);
@@ -180,6 +196,29 @@ test("drift recalibrates in the field", async () => {
   world.analogWrongEvery = undefined;
   await world.until("health", () => world.health.at(-1)?.status === "ok", 60_000);
   assert.equal([units(world), world.report.active?.unit], [["accelerator", "accelerator"], "accelerator"]);
+  await world.agent?.stop();
+});
+
+test("a recalibration refits what the tiles hold, and tells what each step did, and what it took", async () => {
+  const tiles = new Tiles();
+  const world = await device(tiles);
+  const cost = { samples: 32, products: 1792, tiles: 0, seconds: 0.84 };
+  world.refit = {
+    steps: [{ ...cost, step: "gain, offset per column", beforePct: 23.4, afterPct: 98.4, accepted: true }],
+    returned: ["conv"],
+  };
+  world.analogWrongEvery = 3;
+  await world.until("the recalibration", () => world.preparations.length === 2, 60_000);
+  world.analogWrongEvery = undefined;
+  await world.until("its end", () => world.history?.calibrations.length === 2, 60_000);
+  assert.equal([tiles.placed, world.report.active?.unit, world.health.at(-1)?.unit], [1, "accelerator", "accelerator"]);
+  assert.equal(
+    world.history?.events.filter(({ code }) => /refit|returned/.test(code)).map(({ level, msg }) => `${level}: ${msg}`),
+    [
+      "info: gain, offset per column: agreement 23.4 % -> 98.4 %, kept; 32 samples, 1792 products, 0 tiles programmed, 0.8 s",
+      "warning: the accelerator gets them too wrong, so they are computed digitally: conv",
+    ],
+  );
   await world.agent?.stop();
 });
 

@@ -7,6 +7,7 @@ import type { MatmulUnit } from "../runtime/plan/unit.ts";
 import { unitLayersOf } from "../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
 import type { Report } from "../runtime/polarize/prepare.ts";
+import { recoverySteps, type RecoveryStep as Step } from "../runtime/polarize/recovery.ts";
 import type { AnalogReport, RecoveryStep } from "./eval-report.ts";
 import { type Measure, meanScore, type Score } from "./measure.ts";
 
@@ -98,32 +99,26 @@ async function attempt(
 /** The last step that leaves the cells as they are. */
 const REFITTED = 3;
 
-/** The refit order: what costs least comes first. */
+/** The score and the cost of each step, whether it is needed or not. */
 async function recover(
   fresh: PolarizedModel,
   calibration: Calibration,
   unit: AcceleratorUnit,
   scoreOf: (model: PolarizedModel) => Promise<Score>,
 ): Promise<RecoveryStep[]> {
-  const { samples } = calibration;
-  const steps: [step: string, samples: number, programs: number, work: () => Promise<PolarizedModel>][] = [
-    ["as calibrated when fresh", 0, 0, async () => fresh],
-    ["one gain per tile", 0, 0, () => unit.rerange().then(() => fresh)],
-    ["gain, offset per column", samples, 0, () => polarizeAccelerator(fresh, calibration, unit, "columns")],
-    ["low rank", samples, 0, () => polarizeAccelerator(fresh, calibration, unit)],
-    [
-      "reprogrammed",
-      samples,
-      unit.tilesUsed,
-      () => unit.reprogram().then(() => polarizeAccelerator(fresh, calibration, unit)),
-    ],
+  const installed = { model: fresh, unit };
+  const none = { samples: 0, programs: false };
+  const steps: readonly Step[] = [
+    { ...none, step: "as calibrated when fresh", work: async () => installed },
+    { ...none, step: "one gain per tile", work: () => unit.rerange().then(() => installed) },
+    ...recoverySteps(installed, calibration, () => unit.reprogram().then(() => installed)),
   ];
   const recovery: RecoveryStep[] = [];
-  for (const [step, samples, programs, work] of steps) {
+  for (const { step, samples, programs, work } of steps) {
     const before = (await unit.status()).products;
-    const model = await work();
+    const { model } = await work();
     const products = (await unit.status()).products - before;
-    recovery.push({ step, score: await scoreOf(model), samples, products, programs });
+    recovery.push({ step, score: await scoreOf(model), samples, products, programs: programs ? unit.tilesUsed : 0 });
   }
   return recovery;
 }

@@ -88,7 +88,7 @@ export class Agent implements FleetListener, Servable {
       serving: this.serving,
       reservoir: this.#reservoir,
       serve: () => this.#serve(),
-      prepared: (derived, layers) => this.#voice.prepared(derived, layers),
+      prepared: (derived, fit) => this.#voice.prepared(derived, fit),
     };
   }
 

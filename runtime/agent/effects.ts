@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { assertFits } from "../trust/manifest.ts";
 import type { Seen, TargetRef } from "../trust/trust.ts";
 import { faultOf } from "./gates.ts";
-import type { AgentParts, Prepared } from "./ports.ts";
+import type { AgentParts, Installed, Prepared } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Loaded, Serving } from "./serving.ts";
 import type { Deployed, Found, Goal, Intent, Release, State, Terms, Unit } from "./state.ts";
@@ -95,12 +95,17 @@ export async function verify({ parts: { store }, goal: { release } }: Work): Pro
   }
 }
 
-/** Returns the name of the prepared model, and how its layers came out unless it was here already. An accelerator that does not answer is no reason to have no model. */
-export async function prepare(work: Work, reservoir: Reservoir): Promise<Preparedness> {
+/**
+ * Returns the name of the prepared model, and how it came out unless it was here already. An accelerator that does not
+ * answer is no reason to have no model.
+ * @param active what a recalibration begins with, if the tiles hold it
+ */
+export async function prepare(work: Work, reservoir: Reservoir, active: Deployed | undefined): Promise<Preparedness> {
   const { leases, log } = work.parts;
   const unit = leases.present ? work.goal.release.unit : "digital";
+  const refitted = unit === "accelerator" && work.goal.action === "recalibrate" ? active : undefined;
   try {
-    return await prepareFor(unit, work, reservoir);
+    return await prepareFor(unit, work, reservoir, refitted);
   } catch (error) {
     if (unit === "digital" || !isFailure(error) || !error.code.startsWith("bridge/")) throw error;
     log.warn("prepared without the accelerator", { error });
@@ -110,13 +115,17 @@ export async function prepare(work: Work, reservoir: Reservoir): Promise<Prepare
 
 interface Preparedness {
   readonly derived: string;
-  readonly layers?: Prepared["layers"];
+  readonly fit?: Fit;
 }
+
+/** How a prepared model came out. */
+export type Fit = Omit<Prepared, "model" | "answers">;
 
 async function prepareFor(
   unit: Unit,
   { parts, goal, signal, report }: Work,
   reservoir: Reservoir,
+  refitted?: Deployed,
 ): Promise<Preparedness> {
   const { store, leases, preparer, profile } = parts;
   const { release } = goal;
@@ -128,11 +137,23 @@ async function prepareFor(
   const samples = goal.action === "recalibrate" ? reservoir.mix(shipped, limit) : shipped;
   const probes = await tensor(parts, release.probes, "probes");
   const model = await store.blobs.read(release.model.sha256);
-  const prepared = await preparer.prepare({ model, name: release.name, samples, probes, unit }, report, signal);
+  const installed = refitted && (await installedOf(parts, refitted));
+  const job = { model, name: release.name, samples, probes, unit, installed };
+  const { answers, ...prepared } = await preparer.prepare(job, report, signal);
   signal.throwIfAborted();
-  const derived = await store.writeDerived(recipe, prepared.model, bytesOf(prepared.answers));
+  const derived = await store.writeDerived(recipe, prepared.model, bytesOf(answers));
   if (unit === "accelerator") leases.grant(derived);
-  return { derived, layers: prepared.layers };
+  return { derived, fit: prepared };
+}
+
+/** What the tiles hold; undefined if that is something else. A remedy is one only if it also ends the drift. */
+async function installedOf(
+  { store, leases, profile }: AgentParts,
+  { derived, accept }: Deployed,
+): Promise<Installed | undefined> {
+  if (!leases.holds(derived)) return undefined;
+  const enoughPct = Math.max(accept.minAgreementPct, profile.drift.healthyAbovePct);
+  return { model: (await store.readDerived(derived)).model, enoughPct };
 }
 
 /** Opens a prepared model with its probes. @throws Failure store/corrupt, model/..., plan/..., input/shape */

@@ -10,7 +10,7 @@ import type { LinkCounters, LinkedAccelerator, LinkListener, MatmulUnit, UnitLay
 export class Leases implements LinkedAccelerator {
   readonly #accelerator: LinkedAccelerator | undefined;
   #current: Lease | undefined;
-  #owner: string | undefined;
+  readonly #owners = new Set<string>();
 
   constructor(accelerator: LinkedAccelerator | undefined) {
     this.#accelerator = accelerator;
@@ -37,14 +37,18 @@ export class Leases implements LinkedAccelerator {
     if (!this.#accelerator) throw new Failure("bridge/open", "no accelerator is configured");
     if (this.linked === false) throw new Failure("bridge/disconnected", "the accelerator is not connected");
     this.#current?.end();
-    this.#owner = undefined;
+    this.#owners.clear();
     this.#current = new Lease(await this.#accelerator.place(layers));
     return this.#current;
   }
 
-  /** The tiles as they are programmed now belong to this prepared model. */
+  async held(): Promise<MatmulUnit | undefined> {
+    return this.#current?.lost === false ? this.#current : undefined;
+  }
+
+  /** The tiles as they are programmed now are right for this prepared model too: a refit has the weights of the one before. */
   grant(derived: string): void {
-    this.#owner = derived;
+    this.#owners.add(derived);
   }
 
   /** Undefined if the tiles hold something else. */
@@ -54,7 +58,7 @@ export class Leases implements LinkedAccelerator {
 
   /** Whether the tiles hold this prepared model, as far as it was placed, and answer. */
   holds(derived: string): boolean {
-    return this.#owner === derived && this.#current?.lost === false;
+    return this.#owners.has(derived) && this.#current?.lost === false;
   }
 }
 
@@ -82,6 +86,10 @@ class Lease implements MatmulUnit {
 
   get layers(): ReadonlySet<string> {
     return this.#ended ? new Set() : this.#unit.layers;
+  }
+
+  get tilesUsed(): number | undefined {
+    return this.#unit.tilesUsed;
   }
 
   end(): void {

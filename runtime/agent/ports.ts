@@ -5,6 +5,7 @@ import type { Fleet, FleetListener, Info, Progress } from "../fleet/topics.ts";
 import type { Host } from "../health/host.ts";
 import type { LayerFit } from "../model/layer-fit.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
+import type { StepTaken } from "../polarize/recovery.ts";
 import type { Samples } from "../polarize/statistics.ts";
 import type { Port } from "../serve/servable.ts";
 import type { Part } from "../store/blobs.ts";
@@ -34,6 +35,15 @@ export interface Preparation {
   readonly samples: Samples;
   readonly probes: Tensor;
   readonly unit: Unit;
+  /** Of a recalibration: the model that the tiles hold, to be refitted rather than prepared anew. */
+  readonly installed?: Installed | undefined;
+}
+
+export interface Installed {
+  /** A `.polar` file. */
+  readonly model: Uint8Array;
+  /** Agreement on the probes that needs no further step. */
+  readonly enoughPct: number;
 }
 
 export interface Prepared {
@@ -43,6 +53,10 @@ export interface Prepared {
   readonly answers: Float32Array;
   /** How each layer came out. */
   readonly layers: readonly LayerFit[];
+  /** What a recalibration did, in order. */
+  readonly steps?: readonly StepTaken[] | undefined;
+  /** Layers that the accelerator gets so wrong that they are computed digitally. */
+  readonly returned?: readonly string[] | undefined;
 }
 
 /** Imports, quantizes and calibrates, away from the serving model. */

@@ -20,6 +20,7 @@ export function fromPlain({ code, message, detail }: PlainError): Error {
 
 interface Calls {
   place: (layers: readonly UnitLayer[]) => Promise<Placed>;
+  held: () => Promise<Placed | undefined>;
   multiply: (layer: string, inputs: Uint8Array, count: number) => Promise<Float32Array>;
   nominal: (layer: string) => Promise<Float32Array>;
 }
@@ -28,6 +29,7 @@ interface Placed {
   readonly name: string;
   readonly uid: string;
   readonly layers: readonly string[];
+  readonly tilesUsed: number | undefined;
 }
 
 interface Request {
@@ -59,26 +61,35 @@ function callsOf(accelerator: Accelerator): Calls {
   return {
     place: async (layers) => {
       unit = await accelerator.place(layers);
-      return { name: unit.name, uid: unit.uid, layers: [...unit.layers] };
+      return described(unit);
+    },
+    held: async () => {
+      unit = await accelerator.held?.();
+      return unit && described(unit);
     },
     multiply: async (layer, inputs, count) => placed().multiply(layer, inputs, count),
     nominal: async (layer) => placed().nominal(layer),
   };
 }
 
+function described({ name, uid, layers, tilesUsed }: MatmulUnit): Placed {
+  return { name, uid, layers: [...layers], tilesUsed };
+}
+
 /** The other end: an accelerator like any other. */
-export function remoteAccelerator(port: MessagePort): Accelerator {
+export function remoteAccelerator(port: MessagePort): Required<Accelerator> {
   const ask = requester(port);
+  const unitOf = (placed: Placed): MatmulUnit => ({
+    ...placed,
+    layers: new Set(placed.layers),
+    multiply: async (layer, inputs, count) => (await ask("multiply", layer, inputs, count)) as Float32Array,
+    nominal: async (layer) => (await ask("nominal", layer)) as Float32Array,
+  });
   return {
-    async place(layers) {
-      const placed = (await ask("place", layers)) as Placed;
-      return {
-        name: placed.name,
-        uid: placed.uid,
-        layers: new Set(placed.layers),
-        multiply: async (layer, inputs, count) => (await ask("multiply", layer, inputs, count)) as Float32Array,
-        nominal: async (layer) => (await ask("nominal", layer)) as Float32Array,
-      };
+    place: async (layers) => unitOf((await ask("place", layers)) as Placed),
+    async held() {
+      const placed = (await ask("held")) as Placed | undefined;
+      return placed && unitOf(placed);
     },
   };
 }

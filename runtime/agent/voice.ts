@@ -1,7 +1,9 @@
 import type { CalibrationEntry, Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
 import type { LayerFit } from "../model/layer-fit.ts";
+import type { StepTaken } from "../polarize/recovery.ts";
 import { Diary } from "./diary.ts";
+import type { Fit } from "./effects.ts";
 import type { Announcement } from "./events.ts";
 import type { AgentParts } from "./ports.ts";
 import { journalEntry, reportOf } from "./report.ts";
@@ -56,9 +58,13 @@ export class Voice {
     this.#recount();
   }
 
-  /** How the layers of a prepared model came out; told once it is committed. */
-  prepared(derived: string, layers: readonly LayerFit[]): void {
+  /** How a prepared model came out: what was done at once, its layers once it is committed. */
+  prepared(derived: string, { layers, steps = [], returned = [] }: Fit): void {
     this.#fit = { derived, layers };
+    for (const taken of steps) this.announce({ level: "info", code: "upkeep/refit", message: textOf(taken) });
+    if (returned.length === 0) return;
+    const message = `the accelerator gets them too wrong, so they are computed digitally: ${returned.join(", ")}`;
+    this.announce({ level: "warning", code: "upkeep/returned", message });
   }
 
   committed(derived: string, entry: Omit<CalibrationEntry, "ts">): void {
@@ -93,4 +99,10 @@ export class Voice {
   end(): Promise<void> {
     return this.#fleet.close();
   }
+}
+
+/** For the operator: what it was for, and what it took. */
+function textOf({ step, samples, products, tiles, seconds, beforePct, afterPct, accepted }: StepTaken): string {
+  const effect = `agreement ${beforePct.toFixed(1)} % -> ${afterPct.toFixed(1)} %, ${accepted ? "kept" : "dropped"}`;
+  return `${step}: ${effect}; ${samples} samples, ${products} products, ${tiles} tiles programmed, ${seconds.toFixed(1)} s`;
 }

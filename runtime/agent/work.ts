@@ -1,6 +1,6 @@
 import * as effects from "./effects.ts";
 import type { Event, Work } from "./events.ts";
-import type { AgentParts, Prepared } from "./ports.ts";
+import type { AgentParts } from "./ports.ts";
 import type { Reservoir } from "./reservoir.ts";
 import type { Serving } from "./serving.ts";
 import type { State } from "./state.ts";
@@ -16,8 +16,8 @@ export interface Bench {
   readonly reservoir: Reservoir;
   /** Makes the model of the present state answer. */
   serve(): Promise<void>;
-  /** Told how the layers of a new prepared model came out. */
-  prepared(derived: string, layers: Prepared["layers"]): void;
+  /** Told how a new prepared model came out. */
+  prepared(derived: string, fit: effects.Fit): void;
 }
 
 /** How long each kind of work may take, in seconds. A timer of Node holds 24 days at most. */
@@ -77,10 +77,10 @@ async function activate({ parts, goal, signal }: effects.Work, derived: string, 
 }
 
 /** Upkeep must not make worse what serves now, so that is measured first. */
-async function prepare(work: effects.Work, { serving, reservoir, prepared }: Bench): Promise<Done> {
+async function prepare(work: effects.Work, { state, serving, reservoir, prepared }: Bench): Promise<Done> {
   const upkeep = work.goal.action === "recalibrate";
   const now = upkeep ? await effects.measure(serving, work.parts.clock.uptimeMs) : undefined;
-  const { derived, layers } = await effects.prepare(work, reservoir);
-  if (layers) prepared(derived, layers);
+  const { derived, fit } = await effects.prepare(work, reservoir, state.active);
+  if (fit) prepared(derived, fit);
   return { derived, baselinePct: now?.agreementPct };
 }

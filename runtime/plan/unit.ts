@@ -8,6 +8,8 @@ export interface MatmulUnit {
   readonly uid: string;
   /** Layers that are programmed and usable now. A layer not listed is computed digitally. */
   readonly layers: ReadonlySet<string>;
+  /** Tiles that are programmed for these layers; undefined where there are none to wear. */
+  readonly tilesUsed?: number | undefined;
   /**
    * For each of `count` input vectors of unsigned 8-bit codes (row-major, count x rows) the product with the
    * layer's weights: count x columns, sum over rows of code * weight, in weight units. Neither zero point,
@@ -38,6 +40,8 @@ export interface UnitLayer {
 export interface Accelerator {
   /** Programs the layers that benefit most and fit; which ones is in the unit's `layers`. */
   place(layers: readonly UnitLayer[]): Promise<MatmulUnit>;
+  /** What was placed last, on the tiles as they are; undefined if they do not hold it any more. */
+  held?(): Promise<MatmulUnit | undefined>;
 }
 
 /** Told of a link that goes (`lost`) or comes back with the tiles programmed again (`restored`). */

@@ -1,4 +1,5 @@
 import type { DeviceProfile } from "../../device-profiles/device.ts";
+import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { openTeacher } from "../kernels/float.ts";
 import { loadWasm } from "../kernels/wasm.ts";
@@ -10,6 +11,7 @@ import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { chooseMix } from "./mix.ts";
 import { unitLayersOf } from "./placement.ts";
 import { type Calibration, polarize, polarizeAccelerator } from "./polarize.ts";
+import { counted, type Placed, type Recovery, recover, recoverySteps, type Standing } from "./recovery.ts";
 import { isStatistics, type Samples } from "./statistics.ts";
 import { synthesize } from "./synthesis.ts";
 
@@ -36,13 +38,45 @@ export async function prepare(
   report: Report = () => undefined,
 ): Promise<PolarizedModel> {
   report({ stage: "import", done: 0, of: 1 });
+  const basis = await calibrationOf(importModel(job.model, job.name), job, report);
+  if (!accelerator) return lowered(basis, job.profile.quantization, report);
+  const { model, unit } = await placed(basis, job.profile.quantization, accelerator, report);
+  return polarizeAccelerator(model, { ...basis, onLayer: reporter(report, "accelerator") }, unit);
+}
+
+/**
+ * Fits a model to what has become of the tiles that hold it. Only if no refit is good enough they are programmed
+ * again, with a model prepared anew.
+ */
+export async function recalibrate(
+  job: PrepareJob,
+  installed: Placed,
+  accelerator: Accelerator,
+  report: Report,
+  goal: { readonly judge: (placed: Placed) => Promise<Standing>; readonly enoughPct: number },
+): Promise<Recovery> {
   const float = importModel(job.model, job.name);
-  const basis = await calibrationOf(float, job, report);
-  const polarized = await lowered(basis, job.profile.quantization, report);
-  if (!accelerator) return polarized;
+  const basis = { ...(await calibrationOf(float, job, report)), onLayer: reporter(report, "accelerator") };
+  let products = 0;
+  const metered = ({ model, unit }: Placed): Placed => ({ model, unit: counted(unit, (count) => (products += count)) });
+  const before = metered(installed);
+  const steps = recoverySteps(before, basis, async () =>
+    metered(await placed(basis, job.profile.quantization, accelerator, report)),
+  );
+  const meter = { products: () => products, nowMs: systemClock.uptimeMs };
+  return recover(before, steps, goal.judge, goal.enoughPct, meter);
+}
+
+/** The digital half, and its layers on tiles. */
+async function placed(
+  basis: Calibration,
+  policy: QuantizationPolicy,
+  accelerator: Accelerator,
+  report: Report,
+): Promise<Placed> {
+  const model = await lowered(basis, policy, report);
   report({ stage: "place", done: 0, of: 1 });
-  const unit = await accelerator.place(unitLayersOf(polarized, basis));
-  return polarizeAccelerator(polarized, { ...basis, onLayer: reporter(report, "accelerator") }, unit);
+  return { model, unit: await accelerator.place(unitLayersOf(model, basis)) };
 }
 
 /** The digital half: formats chosen, weights rounded, every layer corrected. */

@@ -30,6 +30,8 @@ export class World {
   fit: ModelFit | undefined;
   /** How the layers of everything that is prepared come out. */
   layers: Prepared["layers"] = [];
+  /** What refitting the tiles does. */
+  refit: Pick<Prepared, "steps" | "returned"> = {};
   /** What was prepared, in order. */
   readonly preparations: { readonly version: string; readonly samples: number; readonly unit: string }[] = [];
   files: Files;
@@ -159,15 +161,15 @@ export class World {
 
   #preparer(): Preparer {
     return {
-      prepare: async ({ model, samples, probes, unit }, report, signal) => {
+      prepare: async ({ model, samples, probes, unit, installed }, report, signal) => {
         const fake = parse(model);
         report({ stage: "quantize", done: 0, of: 1 });
         if (fake.preparation === "fails") throw new Failure("import/unsupported-operator", "operator Foo of node 3");
         if (fake.preparation === "hangs") await this.clock.sleep(1e9, signal);
-        if (unit === "accelerator") await this.accelerator?.place([]);
+        if (unit === "accelerator" && !installed) await this.accelerator?.place([]);
         this.preparations.push({ version: fake.version, samples: samples.shape[0] ?? 0, unit });
         const answers = [...probes.data].flatMap((x) => [...oneHot(right(x, fake))]);
-        return { model, answers: Float32Array.from(answers), layers: this.layers };
+        return { model, answers: Float32Array.from(answers), layers: this.layers, ...(installed && this.refit) };
       },
     };
   }

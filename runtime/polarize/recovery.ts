@@ -1,0 +1,133 @@
+import type { PolarizedModel } from "../model/stages.ts";
+import type { MatmulUnit } from "../plan/unit.ts";
+import { type Calibration, polarizeAccelerator } from "./polarize.ts";
+
+/** A model, and the tiles that its corrections are fitted to. */
+export interface Placed {
+  readonly model: PolarizedModel;
+  readonly unit: MatmulUnit;
+}
+
+/** One way to bring an accelerator back that has drifted. */
+export interface RecoveryStep {
+  readonly step: string;
+  /** Calibration samples that it takes. */
+  readonly samples: number;
+  /** The cells are written anew, so what was fitted to them before is lost. */
+  readonly programs: boolean;
+  work(): Promise<Placed>;
+}
+
+/** How well a model does on inputs that no correction was fitted to. */
+export interface Standing {
+  /** Per cent of them on which the greatest output is the float model's. */
+  readonly agreementPct: number;
+  /** RMS of the difference to the float answers over RMS of these. */
+  readonly residual: number;
+}
+
+/** What a step did and what it took. */
+export interface StepTaken {
+  readonly step: string;
+  readonly samples: number;
+  /** Vectors multiplied by the weights of a layer. */
+  readonly products: number;
+  /** Tiles programmed. */
+  readonly tiles: number;
+  readonly seconds: number;
+  readonly beforePct: number;
+  readonly afterPct: number;
+  /** Whether what it fitted is kept. */
+  readonly accepted: boolean;
+}
+
+export interface Recovery extends Placed {
+  readonly steps: readonly StepTaken[];
+}
+
+/**
+ * The refit order: what costs least comes first. Gain and offset of each column have two unknowns and are found from a
+ * few samples; the low rank has many; programming wears the cells, takes longest, and has to be fitted anew as well.
+ */
+export function recoverySteps(
+  installed: Placed,
+  calibration: Calibration,
+  reprogram: () => Promise<Placed>,
+): readonly RecoveryStep[] {
+  const { model, unit } = installed;
+  const { samples } = calibration;
+  const refitted = async (to: Placed, refit?: "columns"): Promise<Placed> => ({
+    model: await polarizeAccelerator(to.model, calibration, to.unit, refit),
+    unit: to.unit,
+  });
+  return [
+    {
+      step: "gain, offset per column",
+      samples,
+      programs: false,
+      work: () => refitted({ model, unit }, "columns"),
+    },
+    { step: "low rank", samples, programs: false, work: () => refitted({ model, unit }) },
+    { step: "reprogrammed", samples, programs: true, work: async () => refitted(await reprogram()) },
+  ];
+}
+
+/**
+ * Takes one step after the other until the model is good enough. A step whose result is not better than what was there
+ * is dropped, unless it has programmed the tiles: then there is nothing to go back to. No layer is given up for good
+ * before new cells were tried.
+ * @param judge on inputs that nothing was fitted to
+ * @param enoughPct agreement that needs no further step
+ */
+export async function recover(
+  installed: Placed,
+  steps: readonly RecoveryStep[],
+  judge: (placed: Placed) => Promise<Standing>,
+  enoughPct: number,
+  meter: { readonly products: () => number; readonly nowMs: () => number },
+): Promise<Recovery> {
+  let best = { placed: installed, standing: await judge(installed) };
+  const taken: StepTaken[] = [];
+  for (const { step, samples, programs, work } of steps) {
+    const [began, before] = [meter.nowMs(), meter.products()];
+    const placed = await work();
+    const [seconds, products] = [(meter.nowMs() - began) / 1000, meter.products() - before];
+    const standing = await judge(placed);
+    const accepted = programs || isBetter(standing, best.standing);
+    const tiles = programs ? (placed.unit.tilesUsed ?? 0) : 0;
+    const [beforePct, afterPct] = [best.standing.agreementPct, standing.agreementPct];
+    taken.push({ step, samples, products, tiles, seconds, beforePct, afterPct, accepted });
+    if (accepted) best = { placed, standing };
+    const givenUp = returnedLayers(best.placed).length > returnedLayers(installed).length;
+    if (best.standing.agreementPct >= enoughPct && !givenUp) break;
+  }
+  return { ...best.placed, steps: taken };
+}
+
+/** Agreement on a few inputs is coarse: where it says nothing, the residual does. */
+function isBetter(now: Standing, before: Standing): boolean {
+  if (now.agreementPct !== before.agreementPct) return now.agreementPct > before.agreementPct;
+  return now.residual < before.residual;
+}
+
+/** Answers as the unit behind it, and tells how many vectors were multiplied. */
+export function counted(unit: MatmulUnit, onVectors: (count: number) => void): MatmulUnit {
+  return {
+    name: unit.name,
+    uid: unit.uid,
+    tilesUsed: unit.tilesUsed,
+    get layers() {
+      return unit.layers;
+    },
+    nominal: (layer) => unit.nominal(layer),
+    multiply: (layer, inputs, count) => {
+      onVectors(count);
+      return unit.multiply(layer, inputs, count);
+    },
+  };
+}
+
+/** Layers that are on the tiles and yet computed digitally, since no correction recovers them. */
+export function returnedLayers({ model, unit }: Placed): readonly string[] {
+  return [...unit.layers].filter((name) => model.layers.get(name)?.accelerator === undefined);
+}
