@@ -34,7 +34,7 @@ const SAMPLES = 4;
 const BAR = { productsPerSecond: 400, recoveryMs: 3000 } as const;
 const address = join(tmpdir(), `polaredge-qemu-${process.pid}`);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-/** Without the agent's recalibration, which takes a minute; what other work on the machine decides is shown, but not judged. */
+/** Without the agent, which takes minutes; what other work on the machine decides is shown, but not judged. */
 const short = process.argv[2] === "short";
 const [MISHAPS, ROUNDS] = short ? [1, 1] : [3, 5];
 const faults: string[] = [];
@@ -189,7 +189,8 @@ async function misfortunes(): Promise<void> {
     const back = performance.now();
     while (unit.layers.size === 0 && performance.now() - back < 10_000) await systemClock.sleep(10);
     const recoveryMs = performance.now() - back;
-    check(`unplug ${i + 1} in a batch: recovered after ${recoveryMs.toFixed(0)} ms`, recoveryMs < BAR.recoveryMs);
+    const inTime = short ? unit.layers.size > 0 : recoveryMs < BAR.recoveryMs;
+    check(`unplug ${i + 1} in a batch: recovered after ${recoveryMs.toFixed(0)} ms`, inTime);
     board.reset();
     const products = await unit.multiply("layer", inputs, 300).catch(() => new Float32Array());
     check(
@@ -228,7 +229,7 @@ async function agent(): Promise<void> {
   try {
     const show = new Showing(stage, world, progressBar(), scales.qemu);
     await show.firstInstall();
-    if (!short) await show.yearOfDrift();
+    await show.yearOfDrift();
     await show.mishaps();
   } catch (error) {
     check(`the agent: ${messageOf(error)}; its last words: ${await world.device.log()}`, false);
@@ -241,7 +242,7 @@ async function agent(): Promise<void> {
 const began = performance.now();
 await sameNumbers();
 await misfortunes();
-await agent();
+if (!short) await agent();
 const perSecond = await throughput();
 check(
   `lm3s6965evb: ${perSecond.toFixed(0)} products/s of 128 x 64, bar ${BAR.productsPerSecond}`,
