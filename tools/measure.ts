@@ -1,3 +1,4 @@
+import { divergenceOf } from "../runtime/polarize/divergence.ts";
 import { argmax, type Tensor } from "../runtime/tensor/tensor.ts";
 
 /** How good answers are. Shares are 0 .. 1. */
@@ -30,7 +31,7 @@ export function score(
   return {
     accuracy: labels ? right / count : null,
     agreement: agreed / count,
-    divergence: divergenceOf(answers, truth, count),
+    divergence: classDivergence(answers, truth, count),
     outputError: relativeError(answers, truth),
   };
 }
@@ -72,23 +73,26 @@ export function meanScore(scores: readonly Score[]): Score {
   };
 }
 
-/** Served answers have eight bits: what is less than this is as good as nothing. */
+/** Served answers have eight bits: what is less than this is as good as nothing, on both sides. */
 const LEAST = 1 / 1024;
 
-function divergenceOf(answers: Float32Array, truth: Float32Array, count: number): number | null {
+function classDivergence(answers: Float32Array, truth: Float32Array, count: number): number | null {
   const total = truth.reduce((sum, p) => sum + p, 0);
   if (Math.abs(total - count) > 1e-3 * count || truth.some((p) => p < 0)) return null;
   const classes = truth.length / count;
   let sum = 0;
   for (let i = 0; i < truth.length; i += classes) {
-    const floored = answers.subarray(i, i + classes).map((q) => Math.max(LEAST, q));
-    const whole = floored.reduce((all, q) => all + q, 0);
-    for (let j = 0; j < classes; j++) {
-      const p = truth[i + j];
-      if (p > 0) sum += p * Math.log((p * whole) / floored[j]);
-    }
+    const [lnP, lnQ] = [truth, answers].map((all) => logShares(all.subarray(i, i + classes)));
+    sum += divergenceOf(lnP, lnQ);
   }
   return Math.max(0, sum / count);
+}
+
+/** Logarithms of classes that add up to one. */
+function logShares(classes: Float32Array): Float64Array {
+  const floored = Float64Array.from(classes, (p) => Math.max(LEAST, p));
+  const whole = floored.reduce((sum, p) => sum + p, 0);
+  return floored.map((p) => Math.log(p / whole));
 }
 
 function relativeError(answers: Float32Array, truth: Float32Array): number {

@@ -16,7 +16,7 @@ export interface EngineParts {
 }
 
 const TICK_MS = 200;
-/** A command is for now: a device that comes back later does not do it any more. */
+/** Commands expire after this: a device that comes back later ignores what was meant for the moment it missed. */
 const COMMAND_MS = 5 * 60 * 1000;
 
 /** Gives orders. All that it knows it reads from the broker, so it can stop at any moment, and another one go on. */
