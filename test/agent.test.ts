@@ -275,21 +275,6 @@ test("commands: ping answers, recalibrate uses what the device has seen", async 
   await world.agent?.stop();
 });
 
-test("what became of jobs is in the journal, and the age of the calibration outlives a restart", async () => {
-  const world = await device();
-  world.offer(v2);
-  world.desire(v2.job(2));
-  assert.is(await world.finish({ seq: 2 }), "COMMITTED");
-  const lines = (await world.store?.journal.read()) as { goal: string; from: string; to: string; end?: string }[];
-  const way = lines.filter(({ goal }) => goal === "job-2");
-  assert.equal(way.map(({ to }) => to).slice(0, 3), ["ACCEPTED", "DOWNLOADING", "VERIFIED"]);
-  assert.equal([way.at(-1)?.from, way.at(-1)?.to, way.at(-1)?.end], ["TRIAL", "IDLE", "COMMITTED"]);
-  world.clock.advance(100_000);
-  await world.restart();
-  await world.until("health", () => (world.health.at(-1)?.recal_age_s ?? 0) >= 100);
-  await world.agent?.stop();
-});
-
 test("health tells the model, its agreement and its inferences", async () => {
   const world = await device();
   const published = world.health.length;

@@ -264,6 +264,15 @@ test("what is done from the page is signed, carried out and in the audit log", a
   );
 });
 
+test("a device that waits for consent gets it from the page", async () => {
+  const release = fleet.repository.releases.find(({ target }) => target.includes("1.1.0")) ?? assert.unreachable();
+  const device = fleet.devices[3] ?? assert.unreachable();
+  await fleet.engine.order("sim-3", "asks", { action: "install", release, activate: { consent: true } });
+  await until("the question", () => device.state.phase.at === "WAITING");
+  assert.is((await act({ on: "device", id: "sim-3", action: "approve" })).status, 200);
+  await until("that it goes on", () => device.state.seen?.jobId === "asks" && device.state.phase.at === "IDLE");
+});
+
 test("a log that was changed is shown as such", async () => {
   const path = join(folder, "audit.jsonl");
   const text = new TextDecoder().decode(await disk.read(path));

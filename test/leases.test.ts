@@ -1,9 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Diary } from "../runtime/agent/diary.ts";
 import { Leases } from "../runtime/agent/leases.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
-import { encodePayload } from "../runtime/fleet/topics.ts";
 import type { LinkedAccelerator, LinkListener, MatmulUnit } from "../runtime/plan/unit.ts";
 import { fakeRelease } from "./support/jobs.ts";
 import { rejection } from "./support/until.ts";
@@ -250,20 +248,6 @@ test("what it did and why is on a retained topic, with how the layers came out",
   assert.ok(world.history?.readings.some(([, agreementPct]) => agreementPct < 90));
   assert.equal(world.history?.thresholds, { recalibrateBelowPct: 90, healthyAbovePct: 95 });
   await world.agent?.stop();
-});
-
-test("what it remembers is bounded", () => {
-  const diary = new Diary("boot", { checkSeconds: 1, recalibrateBelowPct: 90, healthyAbovePct: 95 });
-  const msg = "x".repeat(1000);
-  for (let n = 1; n <= 1000; n++) {
-    diary.reading(1_763_820_000_000 + n, 98.765432);
-    diary.event({ n, ts: 1_763_820_000_000 + n, boot: "boot", level: "info", code: "upkeep/recalibrate", msg });
-    diary.calibration({ ts: n, action: "recalibrate", version: "1", unit: "digital", beforePct: null, afterPct: 1 });
-  }
-  const { history } = diary;
-  assert.equal([history.readings.at(-1), history.events.at(-1)?.n], [[1_763_820_001_000, 98.77], 1000]);
-  const bytes = encodePayload("history", history).length;
-  assert.ok(bytes > 10_000 && bytes < 24 * 1024, `${bytes} bytes`);
 });
 
 test("if a recalibration does not help, the device computes digitally and says so", async () => {

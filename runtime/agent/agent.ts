@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { type FailureCode, isFailure, messageOf } from "../base/failure.ts";
-import type { Command, FleetListener, Progress, Reply } from "../fleet/topics.ts";
+import type { Command, FleetListener, History, Progress, Reply } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
 import type { Meter } from "../health/meter.ts";
 import type { ProbeReading } from "../health/probes.ts";
 import type { Servable, ServedModel } from "../serve/servable.ts";
-import { calibrationOf } from "./diary.ts";
+import { calibrationOf, pastIn } from "./diary.ts";
 import { load } from "./effects.ts";
 import type { Effect, Event, Work, Working } from "./events.ts";
 import { Freshness } from "./freshness.ts";
@@ -46,7 +46,7 @@ export class Agent implements FleetListener, Servable {
   #unread: Uint8Array | undefined;
   #turn: Promise<void> = Promise.resolve();
 
-  private constructor(parts: AgentParts, state: State) {
+  private constructor(parts: AgentParts, state: State, past: History | undefined) {
     this.#parts = parts;
     this.#state = state;
     this.#beganMs = parts.clock.uptimeMs();
@@ -60,7 +60,7 @@ export class Agent implements FleetListener, Servable {
       checked: (reading) => this.#checked(reading),
     });
     this.#vitals = new Vitals(parts, this.serving);
-    this.#voice = new Voice(parts, parts.connect(this), this.#boot);
+    this.#voice = new Voice(parts, parts.connect(this), this.#boot, past);
     this.#freshness = new Freshness(parts, {
       state: () => this.#state,
       post: (event) => this.post(event),
@@ -72,7 +72,7 @@ export class Agent implements FleetListener, Servable {
   /** Goes on where the last process ended. Resolves once the committed model serves. @throws Failure store/corrupt */
   static async start(parts: AgentParts): Promise<Agent> {
     const state = ((await parts.store.state.load()) as State | undefined) ?? newDevice;
-    const agent = new Agent(parts, state);
+    const agent = new Agent(parts, state, pastIn(await parts.store.diary.load()));
     await agent.post({ type: "started" });
     agent.#begin();
     return agent;

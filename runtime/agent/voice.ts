@@ -1,4 +1,4 @@
-import type { CalibrationEntry, Fleet, FleetEvent, Progress } from "../fleet/topics.ts";
+import type { CalibrationEntry, Fleet, FleetEvent, History, Progress } from "../fleet/topics.ts";
 import type { Health } from "../health/health.ts";
 import type { LayerFit } from "../model/layer-fit.ts";
 import type { StepTaken } from "../polarize/recovery.ts";
@@ -11,6 +11,8 @@ import type { State } from "./state.ts";
 
 /** A download has thousands of chunks; nobody wants to hear of each. */
 const PROGRESS_EVERY_MS = 250;
+/** Cards wear: so much of the diary may be lost with the process. */
+const KEEP_EVERY_MS = 10 * 60 * 1000;
 
 /** All that the agent says, to the fleet and to the log. */
 export class Voice {
@@ -22,12 +24,16 @@ export class Voice {
   #events = 0;
   #stage: string | undefined;
   #toldMs = 0;
+  #keptMs: number;
+  #keeping: Promise<void> = Promise.resolve();
 
-  constructor(parts: AgentParts, fleet: Fleet, boot: string) {
+  /** @param past what the process before remembered */
+  constructor(parts: AgentParts, fleet: Fleet, boot: string, past: History | undefined) {
     this.#parts = parts;
     this.#fleet = fleet;
     this.#boot = boot;
-    this.#diary = new Diary(boot, parts.profile.drift);
+    this.#diary = new Diary(boot, parts.profile.drift, past);
+    this.#keptMs = parts.clock.uptimeMs();
   }
 
   introduce(): void {
@@ -84,6 +90,16 @@ export class Voice {
 
   #recount(): void {
     void this.#fleet.publish("history", this.#diary.history);
+    if (this.#parts.clock.uptimeMs() - this.#keptMs >= KEEP_EVERY_MS) void this.#keep();
+  }
+
+  #keep(): Promise<void> {
+    const { clock, store, log } = this.#parts;
+    this.#keptMs = clock.uptimeMs();
+    this.#keeping = this.#keeping
+      .then(() => store.diary.save(this.#diary.history))
+      .catch((error: unknown) => log.warn("the diary is not kept", { error }));
+    return this.#keeping;
   }
 
   /** For whoever looks at the disk afterwards; nothing waits for it. */
@@ -96,8 +112,9 @@ export class Voice {
       .catch((error: unknown) => log.debug("journal not written", { error }));
   }
 
-  end(): Promise<void> {
-    return this.#fleet.close();
+  async end(): Promise<void> {
+    await this.#keep();
+    await this.#fleet.close();
   }
 }
 

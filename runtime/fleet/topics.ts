@@ -85,7 +85,7 @@ export interface ModelFit {
   readonly layers: readonly LayerFit[];
 }
 
-/** What the device remembers of its own since it started, the oldest first; bounded. */
+/** What the device remembers of its own, the oldest first; bounded. It outlives restarts. */
 export interface History {
   readonly v: 1;
   readonly boot: string;

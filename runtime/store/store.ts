@@ -26,13 +26,15 @@ const RESERVE_BYTES = 8 * 1024 * 1024;
  *   blobs/<sha>          as downloaded          blobs/<sha>.part    on its way
  *   derived/<sha>        prepared models        derived/<recipe>.json
  *   state.a.json, state.b.json                 trust.a.json, trust.b.json
- *   journal.jsonl        what happened
+ *   diary.a.json, diary.b.json                 journal.jsonl: what happened
  */
 export class Store {
   readonly blobs: Blobs;
   readonly state: StateFile;
   /** Metadata that the device trusts. */
   readonly trust: StateFile;
+  /** What the device tells of its past. */
+  readonly diary: StateFile;
   readonly journal: Journal;
   readonly #derived: Blobs;
   readonly #files: Files;
@@ -44,6 +46,7 @@ export class Store {
     this.blobs = new Blobs(files, join(root, "blobs"));
     this.#derived = new Blobs(files, join(root, "derived"));
     this.state = new StateFile(files, root, "state");
+    this.diary = new StateFile(files, root, "diary");
     this.journal = new Journal(files, root);
     this.trust = new StateFile(files, root, "trust");
   }

@@ -13,7 +13,7 @@ const request = z.discriminatedUnion("on", [
     id: z.string(),
     action: z.enum(["pause", "resume", "cancel", "rollback"]),
   }),
-  z.strictObject({ on: z.literal("device"), id: z.string(), action: z.enum(["recalibrate", "rollback"]) }),
+  z.strictObject({ on: z.literal("device"), id: z.string(), action: z.enum(["approve", "recalibrate", "rollback"]) }),
 ]);
 
 const statusOf: Readonly<Record<"pause" | "resume" | "cancel" | "rollback", RolloutStatus>> = {
@@ -57,7 +57,8 @@ export class Actions {
     const { view, audit } = this.#parts;
     if (!view.devices.has(device)) throw new Failure("input/missing", `${device}: there is no such device`);
     await audit.note(action, { devices: [device] }, Date.now());
-    await engine.order(device, `${action}-${Date.now().toString(36)}`, { action });
+    if (action === "approve") await engine.command(device, action);
+    else await engine.order(device, `${action}-${Date.now().toString(36)}`, { action });
   }
 
   /** A rollout that goes on is driven by this process until it ends. */

@@ -50,6 +50,7 @@ function Heading({ report: { row, previous, info, health }, actions }) {
     ${
       actions &&
       html`<div class="actions">
+        ${row.job?.state === "WAITING" && html`<${Action} on="device" id=${row.id} action="approve" label="Approve" />`}
         <${Action} on="device" id=${row.id} action="recalibrate" label="Recalibrate" />
         ${previous && html`<${Action} on="device" id=${row.id} action="rollback" label="Back to ${previous}" tone="bad" />`}
       </div>`
@@ -133,7 +134,7 @@ function stepOf(step) {
 /** What the device decided by itself, and why. @param {{ report: DeviceReport }} props */
 function Decisions({ report: { events } }) {
   return html`<${Panel} title="What it did, and why" class="tall">
-    ${events.length === 0 && html`<${Empty}>Nothing worth telling since it started.<//>`}
+    ${events.length === 0 && html`<${Empty}>Nothing worth telling yet.<//>`}
     <ol class="events">
       ${events.slice(0, 40).map(
         ({ ts, level, code, msg }) => html`<li class=${level}>
@@ -146,10 +147,10 @@ function Decisions({ report: { events } }) {
 
 /** @param {{ report: DeviceReport }} props */
 function Calibrations({ report: { calibrations } }) {
-  return html`<${Panel} title="Calibrations" note="since the agent started" class="tall">
+  return html`<${Panel} title="Calibrations" note="newest first" class="tall">
     ${
       calibrations.length === 0
-        ? html`<${Empty}>None since the agent started.<//>`
+        ? html`<${Empty}>None yet.<//>`
         : html`<div class="scroll"><table>
             <thead><tr><th>when</th><th>what</th><th class="wide-only">on</th><th class="n">before</th><th class="n">after</th></tr></thead>
             <tbody>${calibrations.toReversed().map(
