@@ -52,6 +52,14 @@ for (const { path, command } of all) {
   });
 }
 
+/** What they print is for machines anyway, or nothing but a line for people to see that it runs. */
+const noJson = ["run", "completion", "fleet sign", "fleet release", "fleet artifacts"];
+
+test("every command answers machines in JSON", () => {
+  const without = all.filter(({ command }) => !command.options.some(({ long }) => long === "--json"));
+  assert.equal(without.map(({ path }) => path).sort(), [...noJson].sort());
+});
+
 /** What each shell offers for a line that is not finished, asked of the shell itself. */
 const asks: Readonly<Record<string, (words: readonly string[]) => string>> = {
   bash: (words) => `COMP_WORDS=(polaredge ${words.map((word) => `"${word}"`).join(" ")}); COMP_CWORD=${words.length}

@@ -190,6 +190,7 @@ program
       .default("typescript"),
   )
   .option("--link <path>", "a symbolic link to the device, the same after each replug")
+  .option("--json", "print the path and the answers to commands as lines of JSON")
   .addHelpText(
     "after",
     "\nCommands on standard input: age 30d | temperature 45 | reset | unplug | plug | status | quit\n\nExample:\n  polaredge emulate --profile sram-bitplane-64x64 --seed 7",
@@ -204,18 +205,20 @@ link
   .command("record <address> <file>")
   .description("Offer another path to the device at an address, and write down what passes (Linux).")
   .option("--baud <rate>", "of a serial port", wholeNumber, 921_600)
+  .option("--json", "print the path as JSON")
   .addHelpText("after", "\nExample:\n  polaredge link record /dev/serial/by-id/usb-... field.jsonl")
-  .action(async (address: string, file: string, { baud }: { baud: number }) => {
+  .action(async (address: string, file: string, options: { baud: number; json?: boolean }) => {
     const { recordLink } = await import("./link.ts");
-    await recordLink(address, file, baud);
+    await recordLink(address, file, options);
   });
 link
   .command("replay <file>")
   .description("A device at a path that answers as the recorded one did (Linux).")
+  .option("--json", "print the path as JSON")
   .addHelpText("after", "\nExample:\n  polaredge link replay field.jsonl")
-  .action(async (file: string) => {
+  .action(async (file: string, options: { json?: boolean }) => {
     const { replayLink } = await import("./link.ts");
-    await replayLink(file);
+    await replayLink(file, options);
   });
 link
   .command("stats <file>")
@@ -230,10 +233,11 @@ link
 program
   .command("example <folder>")
   .description("Write a small model and samples of its own into a folder, to try everything with.")
+  .option("--json", "print as JSON")
   .addHelpText("after", "\nExample:\n  polaredge example bearing")
-  .action(async (folder: string) => {
+  .action(async (folder: string, { json }: { json?: boolean }) => {
     const { example } = await import("./bearing/example.ts");
-    console.log(await example(folder));
+    console.log(await example(folder, json));
   });
 
 program
@@ -242,6 +246,7 @@ program
   .option("--keep", "keep the working folder")
   .option("--in-process", "agent and accelerator in this process (the default where there are no pseudo terminals)")
   .addOption(new Option("--backend <name>", "what computes the accelerator").choices(["typescript", "qemu"]))
+  .option("--json", "print the promises and what was measured as JSON; the story goes to standard error")
   .action(async (options) => {
     const { demo } = await import("./demo/demo.ts");
     process.exitCode = await demo(options);

@@ -16,6 +16,8 @@ export interface EmulateOptions {
   readonly temperature?: number;
   /** A symbolic link to the serial device, so that its path stays the same when it is plugged in again. */
   readonly link?: string;
+  /** Each line that is written is a JSON object. */
+  readonly json?: boolean;
   /** Ends it, besides SIGINT and SIGTERM. */
   readonly signal?: AbortSignal;
   readonly input?: NodeJS.ReadableStream;
@@ -38,14 +40,21 @@ export async function emulate(options: EmulateOptions): Promise<void> {
   });
   const port = new Port(specimen, link);
   const say = (line: string): void => void output.write(`${line}\n`);
+  const tell = (told: Readonly<Record<string, string>>): void =>
+    say(options.json ? JSON.stringify(told) : (told.path ?? told.answer ?? told.error));
   let ticker: NodeJS.Timeout | undefined;
   try {
-    say(await port.plug());
-    if (output.isTTY) {
+    tell({ path: await port.plug() });
+    if (output.isTTY && !options.json) {
       say(HELP);
       ticker = setInterval(() => output.write(`\r${specimen.status()}\u001b[K`), 1000);
     }
-    await told(input, signal, (line) => obey(line, specimen, port).then(say, (error) => say(messageOf(error))));
+    await told(input, signal, (command) =>
+      obey(command, specimen, port).then(
+        (answer) => tell({ command, answer }),
+        (error) => tell({ command, error: messageOf(error) }),
+      ),
+    );
   } finally {
     clearInterval(ticker);
     await port.unplug();

@@ -9,13 +9,22 @@ import { parseRecording, passageLine, recorded } from "../firmware-bridge/transp
 import { countLink, type LinkCounts } from "./link-counts.ts";
 import { table, thousands } from "./table.ts";
 
+interface LinkOptions {
+  readonly json?: boolean;
+}
+
+interface RecordOptions extends LinkOptions {
+  /** Bits a second. */
+  readonly baud: number;
+}
+
 /**
  * `polaredge link record`: prints a path that leads to the device, and writes down what passes until it is told to end
  * or one of the ends is gone.
  * @throws Failure `bridge/open`
  */
-export async function recordLink(address: string, file: string, baudRate: number): Promise<void> {
-  const device = await (await connector(address, baudRate))();
+export async function recordLink(address: string, file: string, { baud, json }: RecordOptions): Promise<void> {
+  const device = await (await connector(address, baud))();
   const pty = await openPty();
   const log = createWriteStream(file);
   const began = performance.now();
@@ -24,7 +33,7 @@ export async function recordLink(address: string, file: string, baudRate: number
     () => performance.now() - began,
     (passage) => log.write(passageLine(passage)),
   );
-  console.log(pty.path);
+  console.log(json ? JSON.stringify({ path: pty.path }) : pty.path);
   await new Promise<void>((resolve) => {
     const end = (): void => resolve();
     line.listen({ data: (bytes) => pty.device.write(bytes), closed: end });
@@ -38,17 +47,17 @@ export async function recordLink(address: string, file: string, baudRate: number
 }
 
 /** `polaredge link replay`: prints the path of a device that answers as the recorded one did, until it is told to end. */
-export async function replayLink(file: string): Promise<void> {
+export async function replayLink(file: string, { json }: LinkOptions): Promise<void> {
   const device = new ReplayDevice(parseRecording(await readFile(file, "utf8")));
   const pty = await openPty();
   void serve(device, pty.device);
-  console.log(pty.path);
+  console.log(json ? JSON.stringify({ path: pty.path }) : pty.path);
   await Promise.race(["SIGINT", "SIGTERM"].map((signal) => once(process, signal)));
   await pty.unplug();
 }
 
 /** `polaredge link stats`. */
-export async function linkStats(file: string, { json }: { readonly json?: boolean }): Promise<void> {
+export async function linkStats(file: string, { json }: LinkOptions): Promise<void> {
   const counts = countLink(parseRecording(await readFile(file, "utf8")));
   console.log(json === true ? JSON.stringify(counts, undefined, 2) : statsText(counts));
 }

@@ -13,7 +13,7 @@ const sets = [
 ] as const;
 
 /** `polaredge example`: the bearing models and samples of theirs as files, to try everything with. */
-export async function example(folder: string): Promise<string> {
+export async function example(folder: string, json = false): Promise<string> {
   await mkdir(folder, { recursive: true });
   const rows: string[][] = [];
   for (const { version, accuracyPct } of releases) {
@@ -28,5 +28,6 @@ export async function example(folder: string): Promise<string> {
     if (name === "x") await writeFile(join(folder, "y.npy"), encodeNpy(classes, "u1"));
     rows.push([`${name}.npy`, `${count} ${what}`]);
   }
+  if (json) return JSON.stringify({ folder, files: rows.map(([file, what]) => ({ file, what })) }, undefined, 2);
   return table([{ title: "file" }, { title: folder }], rows);
 }

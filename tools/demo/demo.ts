@@ -24,6 +24,8 @@ export interface DemoOptions {
   readonly inProcess?: boolean;
   /** What computes the accelerator where it is not in this process. Default: typescript. */
   readonly backend?: DemoBackend;
+  /** Promises and what was measured as JSON. */
+  readonly json?: boolean;
 }
 
 /**
@@ -31,8 +33,13 @@ export interface DemoOptions {
  * serial port, and the agent as its own process. Every figure that is printed was measured in this run.
  * @returns the exit code: 0 only if every step did what it should
  */
-export async function demo({ keep = false, inProcess, backend = "typescript" }: DemoOptions = {}): Promise<number> {
-  const stage = new Stage();
+export async function demo({
+  keep = false,
+  inProcess,
+  backend = "typescript",
+  json,
+}: DemoOptions = {}): Promise<number> {
+  const stage = new Stage(json);
   const bar = progressBar();
   let world: World | undefined;
   try {
@@ -55,7 +62,7 @@ export async function demo({ keep = false, inProcess, backend = "typescript" }: 
     return EXIT.failed;
   } finally {
     await world?.end();
-    if (keep && world) console.log(`kept: ${world.folder}`);
+    if (keep && world) console.error(`kept: ${world.folder}`);
   }
 }
 

@@ -10,10 +10,11 @@ export interface CertificateOptions {
   readonly folder: string;
   readonly host?: string;
   readonly port: number;
+  readonly json?: boolean;
 }
 
 /** `polaredge fleet ca`. @throws Failure input/malformed, input/missing */
-export async function certificate(name: string, { folder, host, port }: CertificateOptions): Promise<string> {
+export async function certificate(name: string, { folder, host, port, json }: CertificateOptions): Promise<string> {
   if (!deviceId.safeParse(name).success) {
     throw new Failure("input/malformed", `name: expected letters, digits, - and _, at most 64, found ${name}`);
   }
@@ -21,10 +22,12 @@ export async function certificate(name: string, { folder, host, port }: Certific
   const authority = await Authority.open(path);
   await authority.issue(name, host?.split(","));
   await writeFile(authority.path("nats-users.conf"), natsUsers(await authority.names()));
-  const issued = `${authority.path(`${name}.crt`)}, ${authority.path(`${name}.key`)}`;
-  if (host === undefined) return issued;
-  await writeFile(authority.path("mosquitto.conf"), mosquittoConfig(path, port, name));
+  const issued = { certificate: authority.path(`${name}.crt`), key: authority.path(`${name}.key`) };
+  if (host === undefined) return json ? JSON.stringify(issued) : `${issued.certificate}, ${issued.key}`;
+  const brokers = { mosquitto: authority.path("mosquitto.conf"), nats: authority.path("nats.conf") };
+  await writeFile(brokers.mosquitto, mosquittoConfig(path, port, name));
   await writeFile(authority.path("acl"), mosquittoAcl());
-  await writeFile(authority.path("nats.conf"), natsConfig(path, port, name));
-  return `${issued}\nmosquitto -c ${authority.path("mosquitto.conf")}\nnats-server -c ${authority.path("nats.conf")}`;
+  await writeFile(brokers.nats, natsConfig(path, port, name));
+  if (json) return JSON.stringify({ ...issued, ...brokers });
+  return `${issued.certificate}, ${issued.key}\nmosquitto -c ${brokers.mosquitto}\nnats-server -c ${brokers.nats}`;
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { decimal, wholeNumber } from "../arguments.ts";
 import type { CertificateOptions } from "./certificate.ts";
-import type { KeysOptions, ReleaseOptions, VerifyOptions } from "./commands.ts";
+import type { KeysOptions, ReleaseOptions, RevokeOptions, VerifyOptions } from "./commands.ts";
 import { addOperations } from "./operations-cli.ts";
 
 /** Adds `polaredge fleet ...`. */
@@ -21,6 +21,7 @@ function addBroker(fleet: Command): void {
     .requiredOption("--folder <folder>", "of the certificate authority; made when there is none")
     .option("--host <names>", "by which clients reach the broker, with commas")
     .option("--port <number>", "of the broker", wholeNumber, 8883)
+    .option("--json", "print the paths as JSON")
     .addHelpText(
       "after",
       `
@@ -45,6 +46,7 @@ function addSigning(fleet: Command): void {
     .option("--threshold <count>", "how many of them must sign a new root", wholeNumber, 1)
     .option("--rotate <role>", "only a new key: root, targets, snapshot, timestamp, releases or assignments")
     .option("--renew", "only new dates: the timestamp lasts 7 days, the snapshot 30")
+    .option("--json", "print as JSON")
     .addHelpText("after", "\nExample:\n  polaredge fleet keys --folder operator --root-keys 3 --threshold 2")
     .action(async (options: KeysOptions) => {
       const { keys } = await import("./commands.ts");
@@ -55,9 +57,10 @@ function addSigning(fleet: Command): void {
     .command("revoke <name> <version>")
     .description("Withdraw a release: devices don't install it any more, and don't start it where they have it.")
     .requiredOption("--folder <folder>", "the operator's folder")
-    .action(async (name: string, version: string, options: { folder: string }) => {
+    .option("--json", "print as JSON")
+    .action(async (name: string, version: string, options: RevokeOptions) => {
       const { revoke } = await import("./commands.ts");
-      await revoke(name, version, options);
+      console.log(await revoke(name, version, options));
     });
   fleet
     .command("sign <assignment.json>")

@@ -20,30 +20,40 @@ export interface KeysOptions {
   readonly threshold: number;
   readonly rotate?: string;
   readonly renew?: boolean;
+  readonly json?: boolean;
 }
 
 /** `polaredge fleet keys`: a new repository, or new keys in one. @throws Failure input/..., trust/signature */
-export async function keys({ folder, rootKeys, threshold, rotate, renew }: KeysOptions): Promise<string> {
+export async function keys({ folder, rootKeys, threshold, rotate, renew, json }: KeysOptions): Promise<string> {
   const now = Date.now();
+  const told = (found: object, text: string): string => (json ? JSON.stringify(found, undefined, 2) : text);
   if (renew === true) {
     await (await Repository.open(disk, folder)).renew(now);
-    return `${folder}: the timestamp and the snapshot are signed anew`;
+    return told(
+      { folder, renewed: ["timestamp", "snapshot"] },
+      `${folder}: the timestamp and the snapshot are signed anew`,
+    );
   }
   if (rotate !== undefined) {
     const role = roleNames.find((name): name is RoleName => name === rotate);
     if (!role) throw new Failure("input/malformed", `--rotate: expected ${roleNames.join(", ")}, found ${rotate}`);
     await (await Repository.open(disk, folder)).rotate(role, now);
-    return `${folder}: ${role} has a new key; the old private key is of no use any more`;
+    return told(
+      { folder, rotated: role },
+      `${folder}: ${role} has a new key; the old private key is of no use any more`,
+    );
   }
   if (threshold > rootKeys)
     throw new Failure("input/malformed", `--threshold: at most ${rootKeys}, found ${threshold}`);
   await disk.makeFolder(folder);
   await Repository.create(disk, folder, now, { count: rootKeys, threshold });
-  return [
-    `${join(folder, "root.json")}: enrol devices with it (trust.root in their configuration)`,
-    `${join(folder, "repository")}: publish it with any web server (trust.repository)`,
-    `${join(folder, "keys")}: private; keep those of root and targets off this machine once all is set up`,
-  ].join("\n");
+  const made = { root: join(folder, "root.json"), repository: join(folder, "repository"), keys: join(folder, "keys") };
+  const text = [
+    `${made.root}: enrol devices with it (trust.root in their configuration)`,
+    `${made.repository}: publish it with any web server (trust.repository)`,
+    `${made.keys}: private; keep those of root and targets off this machine once all is set up`,
+  ];
+  return told(made, text.join("\n"));
 }
 
 export interface ReleaseOptions {
@@ -102,8 +112,17 @@ async function summarized(model: Uint8Array, name: string, samples: Uint8Array, 
   return encodeStatistics(await statisticsOf(importModel(model, name), decodeNpy(samples, where)));
 }
 
-export async function revoke(name: string, version: string, { folder }: { readonly folder: string }): Promise<void> {
+export interface RevokeOptions {
+  readonly folder: string;
+  readonly json?: boolean;
+}
+
+/** `polaredge fleet revoke`. @throws Failure input/missing */
+export async function revoke(name: string, version: string, { folder, json }: RevokeOptions): Promise<string> {
   await (await Repository.open(disk, folder)).revoke(name, version, Date.now());
+  const repository = join(folder, "repository");
+  if (json) return JSON.stringify({ name, version, repository });
+  return `${name} ${version} is withdrawn; publish ${repository}, devices look there every six hours`;
 }
 
 /** `polaredge fleet sign`: the envelope of an assignment, to be published on `job/desired`, retained. */

@@ -98,6 +98,7 @@ function addServe(fleet: Command): void {
     .option("--port <number>", "to listen on", wholeNumber, 8787)
     .option("--token-file <file>", "what visitors must know; by default none here, and a new one elsewhere")
     .option("--allow-actions", "pause, resume, cancel, roll back and recalibrate from the page; else it only looks")
+    .option("--json", "print where it is, and the token, as JSON")
     .addHelpText(
       "after",
       `
@@ -121,6 +122,7 @@ function addSimulate(fleet: Command): void {
     .option("--seed <number>", "of their delays", wholeNumber, 1)
     .option("--step-ms <milliseconds>", "what a step of a job takes at most", wholeNumber, 1000)
     .option("--health-seconds <seconds>", "between two reports of its health", decimal, 10)
+    .option("--json", "say who joined as JSON")
     .action(async (options: SimulateOptions) => {
       const { simulate } = await import("./simulate-command.ts");
       await simulate(options);

@@ -12,6 +12,7 @@ export interface SimulateOptions {
   readonly seed: number;
   readonly stepMs: number;
   readonly healthSeconds: number;
+  readonly json?: boolean;
 }
 
 /** Between two joining devices: a broker takes some hundred connections a second. */
@@ -24,6 +25,7 @@ export async function simulate({
   seed,
   stepMs,
   healthSeconds,
+  json,
 }: SimulateOptions): Promise<void> {
   const { broker, folder } = await readDeskConfig(config);
   const repository = await Repository.open(disk, folder);
@@ -41,7 +43,12 @@ export async function simulate({
     devices.push(new SimulatedDevice(`sim-${i}`, undefined, parts));
     await systemClock.sleep(JOIN_EVERY_MS);
   }
-  console.log(`${count} devices, sim-0 to sim-${count - 1}, at ${broker.url}; Ctrl-C ends them`);
+  const joined = { devices: count, first: "sim-0", last: `sim-${count - 1}`, broker: broker.url };
+  console.log(
+    json
+      ? JSON.stringify(joined)
+      : `${count} devices, ${joined.first} to ${joined.last}, at ${broker.url}; Ctrl-C ends them`,
+  );
   await untilSignal();
   await Promise.all(devices.map((device) => device.close()));
 }

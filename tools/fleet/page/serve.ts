@@ -23,6 +23,7 @@ export interface ServeOptions {
   readonly port: number;
   readonly tokenFile?: string;
   readonly allowActions?: boolean;
+  readonly json?: boolean;
 }
 
 export interface FleetPage {
@@ -36,8 +37,9 @@ export interface FleetPage {
 export async function serve(options: ServeOptions): Promise<void> {
   const page = await openFleetPage(await readDeskConfig(options.config), options);
   const rights = options.allowActions === true ? "may act" : "may only look; --allow-actions lets it act";
-  console.log(`${page.url}  (${rights})`);
-  if (page.token !== undefined && options.tokenFile === undefined) console.log(`token  ${page.token}`);
+  const token = options.tokenFile === undefined ? page.token : undefined;
+  if (options.json) console.log(JSON.stringify({ url: page.url, actions: options.allowActions === true, token }));
+  else console.log(`${page.url}  (${rights})${token === undefined ? "" : `\ntoken  ${token}`}`);
   await untilSignal();
   await page.close();
 }
