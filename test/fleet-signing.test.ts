@@ -53,6 +53,27 @@ test("an operator's day: keys, a release, an assignment, a look at all of it, a 
   assert.equal(JSON.parse(await verify({ ...published, json: true })).releases, []);
 });
 
+test("releases that are signed at once are all listed, and what a crash has left of one is not taken for another", async () => {
+  const at = join(work, "busy");
+  await keys({ folder: at, rootKeys: 1, threshold: 1 });
+  const files = { model: Buffer.from("m"), calibration: Buffer.from("c"), probes: Buffer.from("p") };
+  const accept = { minAgreementPct: 90 };
+  const trial = { passes: 1, seconds: 1, minInferences: 0 };
+  const one = async (version: string): Promise<void> => {
+    const draft = { name: "kws", version, rollbackIndex: 0, requires: {}, accept, trial, files };
+    await (await Repository.open(disk, at)).release(draft, Date.now());
+  };
+  await Promise.all(["1.0.0", "1.1.0", "1.2.0", "1.3.0"].map(one));
+  assert.is((await Repository.open(disk, at)).releases.length, 4);
+  const metadata = join(at, "repository", "metadata");
+  await writeFile(join(metadata, "6.releases.json"), await readFile(join(metadata, "5.releases.json")));
+  await one("1.4.0");
+  const { releases } = JSON.parse(
+    await verify({ root: join(at, "root.json"), repository: join(at, "repository"), json: true }),
+  );
+  assert.is(releases.length, 5);
+});
+
 test("statistics are published instead of the samples that they are of", async () => {
   const inputs = join(work, "x.npy");
   await writeFile(inputs, encodeNpy(bearingSamples(16, 3).inputs));

@@ -6,6 +6,7 @@ import { type Signers, seal } from "../../runtime/trust/envelope.ts";
 import { type Manifest, manifestPath, parseManifest } from "../../runtime/trust/manifest.ts";
 import type { TargetRef } from "../../runtime/trust/trust.ts";
 import { Keyring } from "./keyring.ts";
+import { withLock } from "./lock.ts";
 import {
   fileJson,
   header,
@@ -74,7 +75,7 @@ export class Repository {
     const repository = new Repository(files, folder, ring, await firstRoles(ring, nowMs, root));
     const text = signedText(repository.#current.root, ring, repository.#current.root.roles.root);
     await repository.#write("metadata/1.root.json", text);
-    await repository.#publish(repository.#current, nowMs);
+    await repository.#publish(undefined, repository.#current, nowMs);
     await replace(files, join(folder, "root.json"), Buffer.from(text));
     return repository;
   }
@@ -117,43 +118,54 @@ export class Repository {
   /** Publishes a release. @throws Failure trust/malformed, trust/signature, input/malformed */
   async release({ files, ...draft }: ReleaseDraft, nowMs: number): Promise<TargetRef> {
     const target = manifestPath(draft.name, draft.version);
-    if (Object.hasOwn(this.#current.releases.targets, target)) {
-      throw new Failure("input/malformed", `${target}: it is released already; a release never changes`);
-    }
     const refs = Object.fromEntries(
       Object.entries(files).map(([name, data]) => [name, { sha256: sha256(data), bytes: data.length }]),
     );
     const data = Buffer.from(JSON.stringify({ v: 1, ...draft, ...refs }));
     parseManifest(target, data);
-    for (const file of Object.values(files)) await this.#write(`blobs/${sha256(file)}`, file);
     const digest = sha256(data);
-    await this.#write(`targets/${target.replace("/", `/${digest}.`)}`, data);
-    await this.#sign({ ...this.#current.releases.targets, [target]: fileJson(data) }, nowMs);
+    await this.#alone(async ({ releases: { targets } }) => {
+      if (Object.hasOwn(targets, target)) {
+        throw new Failure("input/malformed", `${target}: it is released already; a release never changes`);
+      }
+      for (const file of Object.values(files)) await this.#write(`blobs/${sha256(file)}`, file);
+      await this.#write(`targets/${target.replace("/", `/${digest}.`)}`, data);
+      await this.#sign({ ...targets, [target]: fileJson(data) }, nowMs);
+    });
     return { target, sha256: digest, bytes: data.length };
   }
 
   /** A release that is not listed any more is not installed, and not started where it is. */
   async revoke(name: string, version: string, nowMs: number): Promise<void> {
     const target = manifestPath(name, version);
-    const { [target]: gone, ...rest } = this.#current.releases.targets;
-    if (!gone) throw new Failure("input/missing", `${target}: there is no such release`);
-    await this.#sign(rest, nowMs);
+    await this.#alone(async ({ releases: { targets } }) => {
+      const { [target]: gone, ...rest } = targets;
+      if (!gone) throw new Failure("input/missing", `${target}: there is no such release`);
+      await this.#sign(rest, nowMs);
+    });
   }
 
   /** New dates for what expires soonest: the timestamp and the snapshot. */
   async renew(nowMs: number): Promise<void> {
-    await this.#publish(this.#current, nowMs);
+    await this.#alone((current) => this.#publish(current, current, nowMs));
   }
 
   /** A new key in the place of all those that a role has had. */
   async rotate(role: RoleName, nowMs: number): Promise<void> {
-    const { root, targets, releases } = this.#current;
+    await this.#alone((current) => this.#rotate(current, role, nowMs));
+  }
+
+  async #rotate({ root, targets, releases }: Current, role: RoleName, nowMs: number): Promise<void> {
     const { id, publicKey } = await this.#ring.create(role);
     const keys = { keyids: [id], threshold: 1 };
     if (role === "releases" || role === "assignments") {
       const next = { ...delegatedTo(targets, role, id, publicKey), ...header("targets", targets.version + 1, nowMs) };
       const signedAnew = role === "releases" ? header("releases", releases.version + 1, nowMs) : {};
-      return this.#publish({ ...this.#current, targets: next, releases: { ...releases, ...signedAnew } }, nowMs);
+      return this.#publish(
+        this.#current,
+        { ...this.#current, targets: next, releases: { ...releases, ...signedAnew } },
+        nowMs,
+      );
     }
     const roles = { ...root.roles, [role]: keys };
     const used = pick(
@@ -164,7 +176,7 @@ export class Repository {
     const text = signedText(next, this.#ring, root.roles.root, next.roles.root);
     await this.#write(`metadata/${next.version}.root.json`, text);
     const signedAnew = role === "targets" ? header("targets", targets.version + 1, nowMs) : {};
-    await this.#publish({ ...this.#current, root: next, targets: { ...targets, ...signedAnew } }, nowMs);
+    await this.#publish(this.#current, { ...this.#current, root: next, targets: { ...targets, ...signedAnew } }, nowMs);
   }
 
   /** An assignment in its envelope, signed with the fleet keys that are here. @throws Failure trust/signature */
@@ -177,19 +189,29 @@ export class Repository {
     );
   }
 
+  /** One change at a time, of whatever the last one left: others may sign in this folder too. */
+  async #alone(change: (current: Current) => Promise<void>): Promise<void> {
+    const folder = join(this.#folder, "repository");
+    await withLock(folder, async () => {
+      this.#current = await readCurrent(this.#files, join(folder, "metadata"));
+      await change(this.#current);
+    });
+  }
+
   async #sign(listed: TargetsJson["targets"], nowMs: number): Promise<void> {
     const { releases } = this.#current;
     const next = { ...releases, ...header("releases", releases.version + 1, nowMs), targets: listed };
-    await this.#publish({ ...this.#current, releases: next }, nowMs);
+    await this.#publish(this.#current, { ...this.#current, releases: next }, nowMs);
   }
 
-  /** Signs and writes what the current metadata does not have in this version yet. */
-  async #publish(next: Current, nowMs: number): Promise<void> {
+  /** Signs and writes what is not published in this version yet; a file that a crash has left does not count. */
+  async #publish(published: Current | undefined, next: Current, nowMs: number): Promise<void> {
     const meta: Record<string, MetaJson["meta"][string]> = {};
     for (const name of ["targets", "releases"] as const) {
       const role = next[name];
       const path = `metadata/${role.version}.${name}.json`;
-      const text = (await this.#read(path)) ?? signedText(role, this.#ring, keysOf(next, name));
+      const signed = role.version === published?.[name].version ? await this.#read(path) : undefined;
+      const text = signed ?? signedText(role, this.#ring, keysOf(next, name));
       await this.#write(path, text);
       meta[`${name}.json`] = { version: role.version, ...fileJson(text) };
     }
