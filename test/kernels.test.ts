@@ -125,6 +125,7 @@ const depthwises: Record<string, Omit<ConvCase, "columns">> = {
   "3x3x1, stride 2": { input: [7, 7, 1], window: { ...same3x3, stride: [2, 2] } },
   "3x3x19, stride 2 x 1, f32": { input: [6, 7, 19], window: { ...same3x3, stride: [2, 1] }, type: "f32" },
   "3x3x12, stride 1 x 3": { input: [5, 9, 12], window: { kernel: [3, 3], stride: [1, 3] }, clamp: relu6 },
+  "3x3x6, wide pads": { input: [3, 12, 6], window: { kernel: [3, 3], pads: [3, 2, 1, 4] } },
   "2x3x17, pads left and top": { input: [5, 5, 17], window: { kernel: [2, 3], pads: [1, 2, 0, 0] } },
   "5x5x12, dilation 2, relu6": {
     input: [9, 9, 12],

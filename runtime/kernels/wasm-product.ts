@@ -2,14 +2,13 @@ import { NO_CLAMP } from "../model/graph.ts";
 import type { Family } from "./family.ts";
 import { type Folded, type FoldedSurrogate, foldProduct } from "./folding.ts";
 import type { Memory } from "./memory.ts";
-import type { ConvStep, DepthwiseStep } from "./step.ts";
+import type { ConvStep } from "./step.ts";
 import { describe, describeTarget } from "./wasm-descriptors.ts";
 import {
   IN_FOURS,
   IN_PAIRS,
   isNarrow,
   PANEL,
-  packPairs,
   packPanels,
   packStarts,
   packSteps,
@@ -93,15 +92,23 @@ function rowOffsets(taps: readonly number[], channels: number): Int32Array {
   });
 }
 
+/** The fields of a Product that its weights determine. */
+interface Weighted {
+  readonly fields: Readonly<
+    Record<"runs" | "blocks" | "panels" | "weights" | "panelBytes" | "starts" | "scales" | "bias", number>
+  >;
+  readonly narrow: boolean;
+}
+
 /** Weights as a build of the kernels wants them, and whether they are narrow for it. */
-function packWeighted(
+export function packWeighted(
   memory: Memory,
   codes: Int8Array,
   { scales, bias }: Pick<Folded, "scales" | "bias">,
   offsets: Int32Array,
   blockLength: number,
   family: Family,
-) {
+): Weighted {
   const columns = bias.length;
   const packed = packSteps(offsets, blockLength);
   const { runs, blocks, steps } = packed;
@@ -117,24 +124,4 @@ function packWeighted(
     bias: memory.keep(packPanels(bias, columns)),
   };
   return { fields, narrow };
-}
-
-export function packDepthwise(memory: Memory, step: DepthwiseStep): Packed {
-  const { weights, input, output, kernel, dilation } = step;
-  const { rows, columns, codes } = weights;
-  const { scales, bias, target } = foldProduct(step);
-  const square = [...kernel, ...dilation].join() === "3,3,1,1";
-  const special = square && isNarrow(codes, columns, [{ row: 0, count: rows }]);
-  const { taps } = windowsOf(step);
-  const even = taps.length % 2 === 0 ? taps : [...taps, taps[taps.length - 1]];
-  const descriptor = describe(memory, "Depthwise", {
-    window: describeWindow(memory, step, input.zeroPoint),
-    target: describeTarget(memory, output, target),
-    pairs: memory.keep(Int32Array.from(even)),
-    pairCount: even.length / 2,
-    weights: memory.keep(special ? packPanels(Int16Array.from(codes), columns) : packPairs(codes, rows, columns)),
-    scales: memory.keep(packPanels(scales, columns)),
-    bias: memory.keep(packPanels(bias, columns)),
-  });
-  return { kernel: special ? "depthwise3" : "depthwise", descriptor };
 }

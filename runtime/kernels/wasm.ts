@@ -10,8 +10,9 @@ import { Memory } from "./memory.ts";
 import { bindRecurrence } from "./recurrence.ts";
 import { bindReference, weightOf } from "./reference.ts";
 import type { Step } from "./step.ts";
+import { packDepthwise } from "./wasm-depthwise.ts";
 import { packConversion, packElementwise, packLookup, packPool } from "./wasm-elementwise.ts";
-import { type Packed, packConv, packDepthwise } from "./wasm-product.ts";
+import { type Packed, packConv } from "./wasm-product.ts";
 
 type Exports = Readonly<Record<string, (descriptor: number) => void>>;
 
@@ -100,7 +101,7 @@ function pack(memory: Memory, step: Step, family: Family): Packed | undefined {
       if (step.weights.rows === 0) return undefined;
       return packConv(memory, step, family);
     case "depthwise":
-      return packDepthwise(memory, step);
+      return packDepthwise(memory, step, family);
     case "quantize":
     case "dequantize":
       return { kernel: step.op, descriptor: packConversion(memory, step) };

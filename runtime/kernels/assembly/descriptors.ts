@@ -77,6 +77,31 @@ export class Depthwise {
   bias: usize;
 }
 
+/** A depthwise kernel of 3 x 3 with narrow weights: rows, and the codes left and right of them, in bytes. */
+@unmanaged
+export class Depthwise3 {
+  target: Target;
+  input: usize;
+  inputRows: i32;
+  rowBytes: usize;
+  border: u32;
+  /** Rows of border above the first one. */
+  above: i32;
+  left: usize;
+  right: usize;
+  /** Of the output. */
+  rows: i32;
+  width: i32;
+  stepX: usize;
+  /** In rows. */
+  stepY: i32;
+  /** Eight channels after eight: per column of the kernel 8 x 4, the last of the four 0. */
+  weights: usize;
+  starts: usize;
+  scales: usize;
+  bias: usize;
+}
+
 @unmanaged
 export class Pool {
   window: Window;

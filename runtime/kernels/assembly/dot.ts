@@ -14,11 +14,22 @@ export function constant(): v128 {
   return FAMILY == 2 ? signs() : FAMILY == 1 ? ones() : i32x4.splat(0);
 }
 
-/** Four codes in all lanes, as `dot` takes them: dot4 wants them signed, 128 less. */
+/** Codes as `dot` takes them: dot4 wants them signed, 128 less. */
+@inline
+export function signed(codes: v128, c: v128): v128 {
+  return FAMILY == 2 ? v128.xor(codes, c) : codes;
+}
+
+/** As `signed`, one code. */
+@inline
+export function flipped(code: u32): u32 {
+  return FAMILY == 2 ? code ^ 128 : code;
+}
+
+/** Four codes in all lanes. */
 @inline
 export function four(at: usize, c: v128): v128 {
-  const codes = v128.load32_splat(at);
-  return FAMILY == 2 ? v128.xor(codes, c) : codes;
+  return signed(v128.load32_splat(at), c);
 }
 
 /** What sums begin with: 0, or for dot4 what the signed codes lack, 128 times the weights. */
@@ -37,4 +48,11 @@ export function dot(sum: v128, w: v128, x: v128, c: v128): v128 {
   if (FAMILY == 2) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, sum);
   if (FAMILY == 1) return i32x4.add(sum, i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(w, x), c));
   return sum;
+}
+
+/** As `dot`, to what a sum begins with. */
+@inline
+export function first(starts: usize, w: v128, x: v128, c: v128): v128 {
+  if (FAMILY == 1) return i32x4.dot_i16x8_s(v128.relaxed_dot<i16>(w, x), c);
+  return dot(v128.load(starts), w, x, c);
 }

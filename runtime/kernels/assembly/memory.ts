@@ -26,10 +26,15 @@ export function signs(): v128 {
   return v128.load32_splat(SIGNS);
 }
 
+@inline
+export function scratch(): usize {
+  return load<usize>(SCRATCH);
+}
+
 /** The image that the windows stand on: the input itself, or its copy with a border. */
 export function imageOf(w: Window): usize {
   if (!w.bordered) return w.input;
-  const image = load<usize>(SCRATCH);
+  const image = scratch();
   memory.fill(image, <u8>w.border, w.imageBytes);
   let from = w.input;
   let to = image + w.inset;
