@@ -18,8 +18,8 @@ import {
 import { describeWindow } from "./wasm-window.ts";
 import { windowsOf } from "./windows.ts";
 
-/** Windows that are multiplied together (assembly/product.ts). */
-const TILE = 4;
+/** Windows whose z is kept at a time (assembly/convolution.ts). */
+const STRIP = 32;
 
 /** The export for a step and the address of its descriptor. */
 export interface Packed {
@@ -33,7 +33,7 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
   const offsets = rowOffsets(windowsOf(step).taps, input.shape[2]);
   const rank = surrogate?.rank ?? 0;
   const zPitch = PANEL * panelsOf(rank);
-  const z = memory.keep(new Float32Array(TILE * zPitch));
+  const z = memory.keep(new Float32Array(STRIP * zPitch));
   const main = packWeighted(memory, weights.codes, folded, offsets, weights.blockLength, family);
   const descriptor = describe(memory, "Convolution", {
     window: describeWindow(memory, step, input.zeroPoint),

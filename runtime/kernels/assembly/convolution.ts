@@ -11,33 +11,33 @@ export function conv2d_narrow(d: Convolution): void {
   convolve<u8>(d);
 }
 
+/** Windows by fours, and one that is left over alone. */
 function convolve<W>(d: Convolution): void {
-  const image = imageOf(d.window);
-  if (d.window.positions == 1) vector<W>(d, image);
-  else matrix<W>(d, image);
+  const window = d.window, image = imageOf(window);
+  const positions = window.positions, alone = (positions & 3) == 1;
+  matrix<W>(d, image, alone ? positions - 1 : positions);
+  if (alone) vector<W>(d, windowAt(window, image, positions - 1), positions - 1);
 }
 
-/** Four windows at once, the surrogate's z first: its weights are always narrow. */
-function matrix<W>(d: Convolution, image: usize): void {
+/** For how many windows there is room for z (wasm-product.ts). */
+const STRIP: i32 = 32;
+
+/** The surrogate's z first, strip by strip, of whole fours: its weights are always narrow. */
+function matrix<W>(d: Convolution, image: usize, positions: i32): void {
   const window = d.window, main = d.main, side = d.side;
-  const last = window.positions - 1, width = window.width, step = window.stepX;
-  for (let p = 0; p <= last; p += 4) {
-    const a0 = windowAt(window, image, p);
-    let a1 = a0 + step, a2 = a1 + step, a3 = a2 + step;
-    if (p % width + 4 > width) {
-      a1 = windowAt(window, image, p + 1);
-      a2 = windowAt(window, image, p + 2);
-      a3 = windowAt(window, image, p + 3);
-    }
-    if (side.panels) product4<u8>(side, 0, 3, a0, a1, a2, a3);
-    product4<W>(main, p, last, a0, a1, a2, a3);
+  const strip = side.panels ? STRIP : positions;
+  for (let p = 0; p < positions; p += strip) {
+    const count = min(strip, positions - p);
+    if (side.panels) product4<u8>(side, window, image, p, (count + 3) & ~3, 0);
+    product4<W>(main, window, image, p, count, p);
   }
 }
 
-function vector<W>(d: Convolution, image: usize): void {
+function vector<W>(d: Convolution, at: usize, position: i32): void {
   const main = d.main, side = d.side;
+  const start = <usize>(position * main.target.columns);
   let panel: usize = 0;
-  for (; panel < side.panels; panel++) product1<u8>(side, panel, image);
-  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(main, panel, image);
-  for (; panel < main.panels; panel++) product1<W>(main, panel, image);
+  for (; panel < side.panels; panel++) product1<u8>(side, panel, at, 0);
+  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(main, panel, at, start);
+  for (; panel < main.panels; panel++) product1<W>(main, panel, at, start);
 }

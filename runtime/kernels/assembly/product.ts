@@ -1,5 +1,6 @@
-import { Product } from "./descriptors";
+import { Product, Window } from "./descriptors";
 import { begin, constant, dot, four, isNarrow } from "./dot";
+import { windowAt } from "./memory";
 import { clamped, real, store8, toCodes } from "./storing";
 
 /**
@@ -32,94 +33,112 @@ function addScaled(sum: v128, factor: v128, b: v128): v128 {
   return f32x4.add(sum, f32x4.mul(factor, b));
 }
 
-/** Four windows and all panels. The outputs of the four are those of position `p` and the next up to `last`. */
-export function product4<W>(d: Product, p: i32, last: i32, a0: usize, a1: usize, a2: usize, a3: usize): void {
+/** `count` windows from number `from` on, four at a time, in all panels. Their outputs are number `to` and the next. */
+export function product4<W>(d: Product, window: Window, image: usize, from: i32, count: i32, to: i32): void {
   const c = constant();
   const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
   const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
-  const columns = d.target.columns;
-  const o0 = <usize>(p * columns), o1 = <usize>(min(p + 1, last) * columns), o2 = <usize>(min(p + 2, last) * columns), o3 = <usize>(min(p + 3, last) * columns);
+  const columns = d.target.columns, last = to + count - 1, width = window.width, step = window.stepX;
   const simple = d.target.codes && !d.residual, output = d.target.output;
-  let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias, b = d.b;
-  for (let column = 0; column < panels << 3; column += 8) {
-    let runs = d.runs;
-    let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
-    for (let block = blocks; block > 0; block--) {
-      let s00 = begin<W>(starts), s01 = begin<W>(starts + 16), s10 = s00, s11 = s01, s20 = s00, s21 = s01, s30 = s00, s31 = s01;
-      starts += 32;
-      const end = runs + 4 + (load<usize>(runs) << 3);
-      for (runs += 4; runs < end; runs += 8) {
-        const k = load<usize>(runs);
-        let q0 = a0 + k, q1 = a1 + k, q2 = a2 + k, q3 = a3 + k;
-        for (const stop = q0 + load<usize>(runs, 4); q0 < stop; q0 += 4, q1 += 4, q2 += 4, q3 += 4, w += 32) {
-          if (isNarrow<W>()) {
-            const w0 = v128.load(w), w1 = v128.load(w, 16);
-            let x = four(q0, c);
-            s00 = dot(s00, w0, x, c), s01 = dot(s01, w1, x, c);
-            x = four(q1, c);
-            s10 = dot(s10, w0, x, c), s11 = dot(s11, w1, x, c);
-            x = four(q2, c);
-            s20 = dot(s20, w0, x, c), s21 = dot(s21, w1, x, c);
-            x = four(q3, c);
-            s30 = dot(s30, w0, x, c), s31 = dot(s31, w1, x, c);
-            continue;
-          }
-          const w0 = v128.load8x8_s(w), w1 = v128.load8x8_s(w, 8), v0 = v128.load8x8_s(w, 16), v1 = v128.load8x8_s(w, 24);
-          let q = codes(q0);
-          let x = firstPair(q), x2 = secondPair(q);
-          s00 = add2(s00, x, w0, x2, v0);
-          s01 = add2(s01, x, w1, x2, v1);
-          q = codes(q1);
-          x = firstPair(q), x2 = secondPair(q);
-          s10 = add2(s10, x, w0, x2, v0);
-          s11 = add2(s11, x, w1, x2, v1);
-          q = codes(q2);
-          x = firstPair(q), x2 = secondPair(q);
-          s20 = add2(s20, x, w0, x2, v0);
-          s21 = add2(s21, x, w1, x2, v1);
-          q = codes(q3);
-          x = firstPair(q), x2 = secondPair(q);
-          s30 = add2(s30, x, w0, x2, v0);
-          s31 = add2(s31, x, w1, x2, v1);
-        }
+  let x = from % width;
+  let a0 = windowAt(window, image, from);
+  let zs = d.z;
+  for (; to <= last; to += 4, zs += zBytes << 2) {
+    let a1 = a0 + step, a2 = a1 + step, a3 = a2 + step, next = a3 + step;
+    from += 4;
+    x += 4;
+    if (x >= width) {
+      if (x > width) {
+        a1 = windowAt(window, image, from - 3);
+        a2 = windowAt(window, image, from - 2);
+        a3 = windowAt(window, image, from - 1);
       }
-      const f0 = v128.load(scales), f1 = v128.load(scales, 16);
-      scales += 32;
-      y00 = real(s00, f0, y00), y01 = real(s01, f1, y01);
-      y10 = real(s10, f0, y10), y11 = real(s11, f1, y11);
-      y20 = real(s20, f0, y20), y21 = real(s21, f1, y21);
-      y30 = real(s30, f0, y30), y31 = real(s31, f1, y31);
+      next = windowAt(window, image, from);
+      x = from % width;
     }
-    bias += 32;
-    let z = d.z;
-    for (const bEnd = b + (rank << 5); b < bEnd; b += 32, z += 4) {
-      const b0 = v128.load(b), b1 = v128.load(b, 16);
-      let factor = v128.load32_splat(z);
-      y00 = addScaled(y00, factor, b0), y01 = addScaled(y01, factor, b1);
-      factor = v128.load32_splat(z + zBytes);
-      y10 = addScaled(y10, factor, b0), y11 = addScaled(y11, factor, b1);
-      factor = v128.load32_splat(z + 2 * zBytes);
-      y20 = addScaled(y20, factor, b0), y21 = addScaled(y21, factor, b1);
-      factor = v128.load32_splat(z + 3 * zBytes);
-      y30 = addScaled(y30, factor, b0), y31 = addScaled(y31, factor, b1);
+    const o0 = <usize>(to * columns), o1 = <usize>(min(to + 1, last) * columns), o2 = <usize>(min(to + 2, last) * columns), o3 = <usize>(min(to + 3, last) * columns);
+    let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias, b = d.b;
+    for (let column = 0; column < panels << 3; column += 8) {
+      let runs = d.runs;
+      let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
+      for (let block = blocks; block > 0; block--) {
+        let s00 = begin<W>(starts), s01 = begin<W>(starts + 16), s10 = s00, s11 = s01, s20 = s00, s21 = s01, s30 = s00, s31 = s01;
+        starts += 32;
+        const end = runs + 4 + (load<usize>(runs) << 3);
+        for (runs += 4; runs < end; runs += 8) {
+          const k = load<usize>(runs);
+          let q0 = a0 + k, q1 = a1 + k, q2 = a2 + k, q3 = a3 + k;
+          for (const stop = q0 + load<usize>(runs, 4); q0 < stop; q0 += 4, q1 += 4, q2 += 4, q3 += 4, w += 32) {
+            if (isNarrow<W>()) {
+              const w0 = v128.load(w), w1 = v128.load(w, 16);
+              let x = four(q0, c);
+              s00 = dot(s00, w0, x, c), s01 = dot(s01, w1, x, c);
+              x = four(q1, c);
+              s10 = dot(s10, w0, x, c), s11 = dot(s11, w1, x, c);
+              x = four(q2, c);
+              s20 = dot(s20, w0, x, c), s21 = dot(s21, w1, x, c);
+              x = four(q3, c);
+              s30 = dot(s30, w0, x, c), s31 = dot(s31, w1, x, c);
+              continue;
+            }
+            const w0 = v128.load8x8_s(w), w1 = v128.load8x8_s(w, 8), v0 = v128.load8x8_s(w, 16), v1 = v128.load8x8_s(w, 24);
+            let q = codes(q0);
+            let x = firstPair(q), x2 = secondPair(q);
+            s00 = add2(s00, x, w0, x2, v0);
+            s01 = add2(s01, x, w1, x2, v1);
+            q = codes(q1);
+            x = firstPair(q), x2 = secondPair(q);
+            s10 = add2(s10, x, w0, x2, v0);
+            s11 = add2(s11, x, w1, x2, v1);
+            q = codes(q2);
+            x = firstPair(q), x2 = secondPair(q);
+            s20 = add2(s20, x, w0, x2, v0);
+            s21 = add2(s21, x, w1, x2, v1);
+            q = codes(q3);
+            x = firstPair(q), x2 = secondPair(q);
+            s30 = add2(s30, x, w0, x2, v0);
+            s31 = add2(s31, x, w1, x2, v1);
+          }
+        }
+        const f0 = v128.load(scales), f1 = v128.load(scales, 16);
+        scales += 32;
+        y00 = real(s00, f0, y00), y01 = real(s01, f1, y01);
+        y10 = real(s10, f0, y10), y11 = real(s11, f1, y11);
+        y20 = real(s20, f0, y20), y21 = real(s21, f1, y21);
+        y30 = real(s30, f0, y30), y31 = real(s31, f1, y31);
+      }
+      bias += 32;
+      let z = zs;
+      for (const bEnd = b + (rank << 5); b < bEnd; b += 32, z += 4) {
+        const b0 = v128.load(b), b1 = v128.load(b, 16);
+        let factor = v128.load32_splat(z);
+        y00 = addScaled(y00, factor, b0), y01 = addScaled(y01, factor, b1);
+        factor = v128.load32_splat(z + zBytes);
+        y10 = addScaled(y10, factor, b0), y11 = addScaled(y11, factor, b1);
+        factor = v128.load32_splat(z + 2 * zBytes);
+        y20 = addScaled(y20, factor, b0), y21 = addScaled(y21, factor, b1);
+        factor = v128.load32_splat(z + 3 * zBytes);
+        y30 = addScaled(y30, factor, b0), y31 = addScaled(y31, factor, b1);
+      }
+      if (simple && column + 8 <= columns) {
+        const to = output + <usize>column;
+        v128.store64_lane(to + o0, toCodes(clamped(y00, lowest, highest), clamped(y01, lowest, highest)), 0);
+        v128.store64_lane(to + o1, toCodes(clamped(y10, lowest, highest), clamped(y11, lowest, highest)), 0);
+        v128.store64_lane(to + o2, toCodes(clamped(y20, lowest, highest), clamped(y21, lowest, highest)), 0);
+        v128.store64_lane(to + o3, toCodes(clamped(y30, lowest, highest), clamped(y31, lowest, highest)), 0);
+        continue;
+      }
+      finish(d, o0, column, y00, y01, lowest, highest);
+      finish(d, o1, column, y10, y11, lowest, highest);
+      finish(d, o2, column, y20, y21, lowest, highest);
+      finish(d, o3, column, y30, y31, lowest, highest);
     }
-    if (simple && column + 8 <= columns) {
-      const to = output + <usize>column;
-      v128.store64_lane(to + o0, toCodes(clamped(y00, lowest, highest), clamped(y01, lowest, highest)), 0);
-      v128.store64_lane(to + o1, toCodes(clamped(y10, lowest, highest), clamped(y11, lowest, highest)), 0);
-      v128.store64_lane(to + o2, toCodes(clamped(y20, lowest, highest), clamped(y21, lowest, highest)), 0);
-      v128.store64_lane(to + o3, toCodes(clamped(y30, lowest, highest), clamped(y31, lowest, highest)), 0);
-      continue;
-    }
-    finish(d, o0, column, y00, y01, lowest, highest);
-    finish(d, o1, column, y10, y11, lowest, highest);
-    finish(d, o2, column, y20, y21, lowest, highest);
-    finish(d, o3, column, y30, y31, lowest, highest);
+    a0 = next;
   }
 }
 
-/** The one window of a vector and one panel. */
-export function product1<W>(d: Product, panel: usize, a: usize): void {
+/** One window and one panel. The output's position begins at `start`. */
+export function product1<W>(d: Product, panel: usize, a: usize, start: usize): void {
   const c = constant();
   let runs = d.runs;
   let w = d.weights + panel * d.panelBytes;
@@ -149,11 +168,11 @@ export function product1<W>(d: Product, panel: usize, a: usize): void {
     starts += 32;
     scales += 32;
   }
-  finish1(d, panel, low, high);
+  finish1(d, start, panel, low, high);
 }
 
-/** The one window of a vector and 32 columns from `panel` on: four panels share the work on the codes. */
-export function product1x32<W>(d: Product, panel: usize, a: usize): void {
+/** One window and 32 columns from `panel` on: four panels share the work on the codes. */
+export function product1x32<W>(d: Product, panel: usize, a: usize, start: usize): void {
   const pitch = d.blocks << 5;
   const c = constant();
   let runs = d.runs;
@@ -200,14 +219,14 @@ export function product1x32<W>(d: Product, panel: usize, a: usize): void {
     starts += 32;
     f += 32;
   }
-  finish1(d, panel, y00, y01);
-  finish1(d, panel + 1, y10, y11);
-  finish1(d, panel + 2, y20, y21);
-  finish1(d, panel + 3, y30, y31);
+  finish1(d, start, panel, y00, y01);
+  finish1(d, start, panel + 1, y10, y11);
+  finish1(d, start, panel + 2, y20, y21);
+  finish1(d, start, panel + 3, y30, y31);
 }
 
 @inline
-function finish1(d: Product, panel: usize, low: v128, high: v128): void {
+function finish1(d: Product, start: usize, panel: usize, low: v128, high: v128): void {
   let z = d.z;
   let b = d.b + ((panel * d.rank) << 5);
   for (const end = b + (d.rank << 5); b < end; b += 32, z += 4) {
@@ -215,7 +234,7 @@ function finish1(d: Product, panel: usize, low: v128, high: v128): void {
     low = addScaled(low, factor, v128.load(b));
     high = addScaled(high, factor, v128.load(b, 16));
   }
-  finish(d, 0, <i32>panel << 3, low, high, f32x4.splat(d.target.lowest), f32x4.splat(d.target.highest));
+  finish(d, start, <i32>panel << 3, low, high, f32x4.splat(d.target.lowest), f32x4.splat(d.target.highest));
 }
 
 /** Adds the residual's eight codes, if there is one, and stores: columns from `column` on of the output at `start`. */
