@@ -189,6 +189,16 @@ test("the greatest codes and weights overflow nothing", () => {
   }
 });
 
+test("sums too great to be rounded end at the bounds", () => {
+  for (const build of [convStep, depthwiseStep]) {
+    const { step, slots } = build({ input: [5, 5, 16], columns: 16, window: same3x3, narrow: true }, 92);
+    const far = { ...step, output: { ...step.output, scale: 1e-9 } };
+    const [reference, ...others] = implementations.map((load) => run(load, far, slots, 92));
+    assert.equal(new Set(reference.output), new Set([0, 255]));
+    for (const { output } of others) assert.equal(output, reference.output);
+  }
+});
+
 const shapes: Shape[] = [
   [1, 1, 1],
   [3, 5, 7],

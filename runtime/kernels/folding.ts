@@ -1,4 +1,4 @@
-import type { Affine, LowRank } from "../model/stages.ts";
+import type { Affine, LowRank, QuantizedMatrix } from "../model/stages.ts";
 import { affineOf, type Target, targetOf } from "./rounding.ts";
 import type { ConvStep, DepthwiseStep, FinishStep, Slot } from "./step.ts";
 
@@ -55,6 +55,37 @@ export function foldProduct({ input, output, weights, bias, clamp, ...step }: Co
     residualScale: residual.scale,
     target,
   };
+}
+
+/** Half of what MAGIC (rounding.ts) rounds, which is far more than f32 errors of the sums. */
+const FAR = 2 ** 21;
+
+/**
+ * Whether storing needs no bounds: they are those of codes, to which packing saturates, and no sum of codes is out of
+ * what can be rounded. So it is unless a clamp cuts off codes.
+ */
+export function saturates({ target, bias, ...folded }: Folded, weights: QuantizedMatrix): boolean {
+  const { codes, lowest, highest } = target;
+  if (!codes || lowest > 0 || highest < 255) return false;
+  const columns = bias.length;
+  const most = Float64Array.from(bias, (value) => Math.abs(value) + 255 * Math.abs(folded.residualScale));
+  addMost(most, weights.codes, weights.blockLength, folded.scales);
+  const { surrogate } = folded;
+  if (surrogate) {
+    const z = Float64Array.from(surrogate.bias, Math.abs);
+    addMost(z, surrogate.a, surrogate.a.length, surrogate.scales);
+    for (const [i, value] of surrogate.b.entries()) most[i % columns] += z[Math.floor(i / columns)] * Math.abs(value);
+  }
+  return most.every((value) => value < FAR);
+}
+
+/** Adds to `most` how far products of any codes go: rows x columns of weights, whose scales are blocks x columns. */
+function addMost(most: Float64Array, weights: Int8Array, blockLength: number, scales: Float32Array): void {
+  const columns = most.length;
+  for (let k = 0, i = 0; i < weights.length; k++) {
+    const block = Math.floor(k / blockLength) * columns;
+    for (let j = 0; j < columns; j++, i++) most[j] += 255 * Math.abs(weights[i] * scales[block + j]);
+  }
 }
 
 /** The same for a product that was done elsewhere: one block, whose scales are the gain. */

@@ -1,5 +1,5 @@
 import type { Family } from "./family.ts";
-import { foldProduct } from "./folding.ts";
+import { foldProduct, saturates } from "./folding.ts";
 import type { Memory } from "./memory.ts";
 import type { DepthwiseStep } from "./step.ts";
 import { describe, describeTarget } from "./wasm-descriptors.ts";
@@ -51,12 +51,12 @@ function packSides(memory: Memory, step: DepthwiseStep, turned: Int8Array, famil
   const { columns } = weights;
   const [top, left, , right] = pads;
   const [inputRows, width] = input.shape;
-  const { target, ...folded } = foldProduct(step);
+  const folded = foldProduct(step);
   const { fields } = packWeighted(memory, turned, folded, SIDE_BY_SIDE, TURNED.length, family);
   const rowBytes = width * columns;
   memory.scratch(rowBytes + LANES * (left + width + right) * columns + BEYOND);
   const descriptor = describe(memory, "Depthwise3", {
-    target: describeTarget(memory, output, target),
+    target: describeTarget(memory, output, folded.target, saturates(folded, weights)),
     input: memory.address(input),
     inputRows,
     rowBytes,

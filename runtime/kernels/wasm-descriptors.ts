@@ -18,7 +18,7 @@ export const descriptors = {
     stepX: "usize",
     stepY: "usize",
   },
-  Target: { output: "usize", columns: "i32", codes: "u32", lowest: "f32", highest: "f32" },
+  Target: { output: "usize", columns: "i32", codes: "u32", saturates: "u32", lowest: "f32", highest: "f32" },
   Product: {
     target: "Target",
     runs: "usize",
@@ -113,7 +113,15 @@ export function describe<K extends keyof Descriptors>(
   return memory.keep(view);
 }
 
-export function describeTarget(memory: Memory, output: Slot, { codes, lowest, highest }: Target): number {
-  const [, , columns] = output.shape;
-  return describe(memory, "Target", { output: memory.address(output), columns, codes: Number(codes), lowest, highest });
+/** `saturates`: codes need no bounds (folding.ts). */
+export function describeTarget(memory: Memory, slot: Slot, target: Target, saturates = false): number {
+  const { codes, lowest, highest } = target;
+  return describe(memory, "Target", {
+    output: memory.address(slot),
+    columns: slot.shape[2],
+    codes: Number(codes),
+    saturates: Number(saturates),
+    lowest,
+    highest,
+  });
 }

@@ -1,6 +1,6 @@
 import { NO_CLAMP } from "../model/graph.ts";
 import type { Family } from "./family.ts";
-import { type Folded, type FoldedSurrogate, foldProduct } from "./folding.ts";
+import { type Folded, type FoldedSurrogate, foldProduct, saturates } from "./folding.ts";
 import type { Memory } from "./memory.ts";
 import type { ConvStep } from "./step.ts";
 import { describe, describeTarget } from "./wasm-descriptors.ts";
@@ -29,7 +29,8 @@ export interface Packed {
 
 export function packConv(memory: Memory, step: ConvStep, family: Family): Packed {
   const { weights, input, output, residual } = step;
-  const { surrogate, ...folded } = foldProduct(step);
+  const folded = foldProduct(step);
+  const { surrogate } = folded;
   const offsets = rowOffsets(windowsOf(step).taps, input.shape[2]);
   const rank = surrogate?.rank ?? 0;
   const zPitch = PANEL * panelsOf(rank);
@@ -39,7 +40,7 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
     window: describeWindow(memory, step, input.zeroPoint),
     main: describe(memory, "Product", {
       ...main.fields,
-      target: describeTarget(memory, output, folded.target),
+      target: describeTarget(memory, output, folded.target, saturates(folded, weights)),
       rank,
       b: surrogate ? memory.keep(packPanels(surrogate.b, weights.columns)) : 0,
       z,
@@ -71,6 +72,7 @@ function describeSide(
       output: z,
       columns: PANEL * panelsOf(rank),
       codes: 0,
+      saturates: 0,
       lowest: min,
       highest: max,
     }),

@@ -1,7 +1,7 @@
 import { Depthwise3 } from "./descriptors";
 import { constant, dot, first, flipped, signed } from "./dot";
 import { scratch } from "./memory";
-import { real, store8 } from "./storing";
+import { real, store8, toCodes } from "./storing";
 
 /**
  * Kernels of 3 x 3 with narrow weights. The three rows under a row of windows are laid side by side in scratch, with
@@ -57,18 +57,21 @@ function multiply(d: Depthwise3, strip: usize, row: usize): void {
   const c = constant();
   const t = d.target;
   const width = d.width, step = d.stepX << 2, columns = <usize>t.columns, right = columns << 2;
-  const lowest = f32x4.splat(t.lowest), highest = f32x4.splat(t.highest);
+  const lowest = f32x4.splat(t.lowest), highest = f32x4.splat(t.highest), output = t.output;
   let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias;
   for (let channel: usize = 0; channel < columns; channel += 8, w += 96, starts += 32, scales += 32, bias += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48), w4 = v128.load(w, 64), w5 = v128.load(w, 80);
     const f0 = v128.load(scales), f1 = v128.load(scales, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
+    const simple = t.saturates && channel + 8 <= columns;
     let at = strip + (channel << 2), to = row + channel;
     for (let x = 0; x < width; x++, at += step, to += columns) {
       const next = at + right, last = next + right;
       let low = first(starts, w0, v128.load(at), c), high = first(starts + 16, w1, v128.load(at, 16), c);
       low = dot(low, w2, v128.load(next), c), high = dot(high, w3, v128.load(next, 16), c);
       low = dot(low, w4, v128.load(last), c), high = dot(high, w5, v128.load(last, 16), c);
-      store8(t, to, <i32>(columns - channel), real(low, f0, b0), real(high, f1, b1), lowest, highest);
+      low = real(low, f0, b0), high = real(high, f1, b1);
+      if (simple) v128.store64_lane(output + to, toCodes(low, high), 0);
+      else store8(t, to, <i32>(columns - channel), low, high, lowest, highest);
     }
   }
 }

@@ -27,6 +27,8 @@ export class Target {
   columns: i32;
   /** 1: u8 codes, 0: f32. */
   codes: u32;
+  /** 1: codes, and a value is stored as it comes out, because what saturates it is as good as the bounds. */
+  saturates: u32;
   lowest: f32;
   highest: f32;
 }

@@ -1,7 +1,7 @@
 import { Product, Window } from "./descriptors";
 import { begin, constant, dot, four, isNarrow } from "./dot";
 import { windowAt } from "./memory";
-import { clamped, real, store8, toCodes } from "./storing";
+import { real, store8, toCodes } from "./storing";
 
 /**
  * Exact sums of u8 codes times i8 weights for one or four windows and panels of eight columns, scaled block by block
@@ -33,13 +33,24 @@ function addScaled(sum: v128, factor: v128, b: v128): v128 {
   return f32x4.add(sum, f32x4.mul(factor, b));
 }
 
+/** The residual's codes times its scale. */
+@inline
+function addLow(sum: v128, codes: v128, scale: v128): v128 {
+  return real(i32x4.extend_low_i16x8_s(codes), scale, sum);
+}
+@inline
+function addHigh(sum: v128, codes: v128, scale: v128): v128 {
+  return real(i32x4.extend_high_i16x8_s(codes), scale, sum);
+}
+
 /** `count` windows from number `from` on, four at a time, in all panels. Their outputs are number `to` and the next. */
 export function product4<W>(d: Product, window: Window, image: usize, from: i32, count: i32, to: i32): void {
   const c = constant();
   const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
   const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
   const columns = d.target.columns, last = to + count - 1, width = window.width, step = window.stepX;
-  const simple = d.target.codes && !d.residual, output = d.target.output;
+  const simple = d.target.saturates, output = d.target.output;
+  const residual = d.residual, residualScale = f32x4.splat(d.residualScale);
   let x = from % width;
   let a0 = windowAt(window, image, from);
   let zs = d.z;
@@ -121,11 +132,22 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
         y30 = addScaled(y30, factor, b0), y31 = addScaled(y31, factor, b1);
       }
       if (simple && column + 8 <= columns) {
+        if (residual) {
+          const from = residual + <usize>column;
+          let codes = v128.load8x8_u(from + o0);
+          y00 = addLow(y00, codes, residualScale), y01 = addHigh(y01, codes, residualScale);
+          codes = v128.load8x8_u(from + o1);
+          y10 = addLow(y10, codes, residualScale), y11 = addHigh(y11, codes, residualScale);
+          codes = v128.load8x8_u(from + o2);
+          y20 = addLow(y20, codes, residualScale), y21 = addHigh(y21, codes, residualScale);
+          codes = v128.load8x8_u(from + o3);
+          y30 = addLow(y30, codes, residualScale), y31 = addHigh(y31, codes, residualScale);
+        }
         const to = output + <usize>column;
-        v128.store64_lane(to + o0, toCodes(clamped(y00, lowest, highest), clamped(y01, lowest, highest)), 0);
-        v128.store64_lane(to + o1, toCodes(clamped(y10, lowest, highest), clamped(y11, lowest, highest)), 0);
-        v128.store64_lane(to + o2, toCodes(clamped(y20, lowest, highest), clamped(y21, lowest, highest)), 0);
-        v128.store64_lane(to + o3, toCodes(clamped(y30, lowest, highest), clamped(y31, lowest, highest)), 0);
+        v128.store64_lane(to + o0, toCodes(y00, y01), 0);
+        v128.store64_lane(to + o1, toCodes(y10, y11), 0);
+        v128.store64_lane(to + o2, toCodes(y20, y21), 0);
+        v128.store64_lane(to + o3, toCodes(y30, y31), 0);
         continue;
       }
       finish(d, o0, column, y00, y01, lowest, highest);
@@ -242,10 +264,9 @@ function finish1(d: Product, start: usize, panel: usize, low: v128, high: v128):
 function finish(d: Product, start: usize, column: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
   const at = start + <usize>column;
   if (d.residual) {
-    const codes = v128.load8x8_u(d.residual + at);
-    const scale = f32x4.splat(d.residualScale);
-    low = real(i32x4.extend_low_i16x8_s(codes), scale, low);
-    high = real(i32x4.extend_high_i16x8_s(codes), scale, high);
+    const codes = v128.load8x8_u(d.residual + at), scale = f32x4.splat(d.residualScale);
+    low = addLow(low, codes, scale);
+    high = addHigh(high, codes, scale);
   }
   store8(d.target, at, d.target.columns - column, low, high, lowest, highest);
 }
