@@ -13,7 +13,6 @@ import {
   type PolarizedModel,
 } from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
-import type { Runner } from "../runtime/plan/run.ts";
 import { type Calibration, uncorrected } from "../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
 import { statisticsOf } from "../runtime/polarize/synthesis.ts";
@@ -81,7 +80,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     ? await paretoOf(
         basis,
         subject.profile.quantization,
-        async (model) => measure.score(answersOf(await openPlan(model), measure.samples)),
+        async (model) => measure.score((await openPlan(model)).runSync(measure.samples.data)),
         report,
       )
     : null;
@@ -164,17 +163,17 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const measured = pick(samples, rest);
   const measure = measureOf(measured, expected, kept);
   const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest", 0);
-  const quantized = measure.score(answersOf(await openPlan(uncorrected(nearest)), measured));
+  const quantized = measure.score((await openPlan(uncorrected(nearest))).runSync(measured.data));
   const compared = [];
   for (const rival of rivals) {
     const begun = performance.now();
     const model = correctedBy(rival, nearest, basis);
     const seconds = (performance.now() - begun) / 1000;
-    compared.push({ score: measure.score(answersOf(await openPlan(model), measured)), seconds });
+    compared.push({ score: measure.score((await openPlan(model)).runSync(measured.data)), seconds });
   }
   const runner = await openPlan(repaired);
   const timed = performance.now();
-  const answers = answersOf(runner, measured);
+  const answers = runner.runSync(measured.data);
   const microsecondsPerInference = ((performance.now() - timed) * 1000) / rest.length;
   return {
     basis,
@@ -200,17 +199,6 @@ function pick({ shape: [, ...sample], data }: Tensor, indices: readonly number[]
   const out = new Float32Array(indices.length * size);
   for (const [to, from] of indices.entries()) out.set(data.subarray(from * size, (from + 1) * size), to * size);
   return { shape: [indices.length, ...sample], data: out };
-}
-
-/** All samples through a digital plan, one after the other. */
-function answersOf(runner: Runner, { data, shape }: Tensor): Float32Array {
-  const size = data.length / shape[0];
-  const answers = new Float32Array(shape[0] * runner.outputLength);
-  for (let i = 0; i < shape[0]; i++) {
-    const answer = answers.subarray(i * runner.outputLength, (i + 1) * runner.outputLength);
-    runner.runSync(data.subarray(i * size, (i + 1) * size), answer);
-  }
-  return answers;
 }
 
 function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {

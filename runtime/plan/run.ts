@@ -17,7 +17,8 @@ export interface RunnerOptions {
 
 /**
  * A plan, loaded and ready: every step bound to its memory. Serving allocates nothing but what the caller asks for.
- * One inference at a time; calls wait for each other.
+ * One inference at a time; calls wait for each other. Of several samples each is an inference of its own, in the same
+ * arena: so their answers are those of single runs, bit for bit, and the memory does not grow with them.
  */
 export class Runner {
   readonly plan: Plan;
@@ -64,36 +65,41 @@ export class Runner {
   }
 
   /**
-   * @param input one sample, in the shape of the model's input (NHWC)
-   * @param output where the answer is written; a new array if absent
+   * @param input one sample in the shape of the model's input (NHWC), or several, one after the other
+   * @param output where the answers are written, one after the other; a new array if absent
+   * @param tap told of the values of one sample after the other
    * @throws Failure input/shape
    */
-  run(
-    input: Float32Array,
-    output: Float32Array = new Float32Array(this.outputLength),
-    tap?: Tap,
-  ): Promise<Float32Array> {
+  run(input: Float32Array, output?: Float32Array, tap?: Tap): Promise<Float32Array> {
     const answer = this.#last.then(() => this.#run(input, output, tap));
     this.#last = answer.catch(() => undefined);
     return answer;
   }
 
   /** As `run`, digitally and at once. Not while a `run` is under way. */
-  runSync(input: Float32Array, output: Float32Array = new Float32Array(this.outputLength)): Float32Array {
-    this.#accept(input);
-    for (const step of this.#digital) step();
-    output.set(this.#output);
-    return output;
+  runSync(input: Float32Array, output?: Float32Array): Float32Array {
+    const count = this.#countOf(input, output);
+    const answers = output ?? new Float32Array(count * this.#output.length);
+    for (let sample = 0; sample < count; sample++) {
+      this.#load(input, sample);
+      for (const step of this.#digital) step();
+      answers.set(this.#output, sample * this.#output.length);
+    }
+    return answers;
   }
 
-  async #run(input: Float32Array, output: Float32Array, tap: Tap | undefined): Promise<Float32Array> {
-    this.#accept(input);
-    for (const step of this.#steps) {
-      if (!(step.product && (await this.#multiply(step.product)))) step.digital();
-      tap?.(step.operation.value, this.#numbers(outputOf(step.operation)));
+  async #run(input: Float32Array, output: Float32Array | undefined, tap: Tap | undefined): Promise<Float32Array> {
+    const count = this.#countOf(input, output);
+    const answers = output ?? new Float32Array(count * this.#output.length);
+    for (let sample = 0; sample < count; sample++) {
+      this.#load(input, sample);
+      for (const step of this.#steps) {
+        if (!(step.product && (await this.#multiply(step.product)))) step.digital();
+        tap?.(step.operation.value, this.#numbers(outputOf(step.operation)));
+      }
+      answers.set(this.#output, sample * this.#output.length);
     }
-    output.set(this.#output);
-    return output;
+    return answers;
   }
 
   /** Whether the unit did it. */
@@ -114,15 +120,30 @@ export class Runner {
     return true;
   }
 
-  #accept(input: Float32Array): void {
-    if (input.length !== this.#input.length) {
+  /** Samples in the input. */
+  #countOf(input: Float32Array, output: Float32Array | undefined): number {
+    const count = input.length / this.#input.length;
+    const { name, input: expected } = this.plan.graph;
+    if (!Number.isInteger(count) || count === 0) {
       throw new Failure(
         "input/shape",
-        `${this.plan.graph.name}: an input of ${input.length} numbers; expected ${this.inputLength}, ` +
-          `in the shape [${this.plan.graph.input.shape}]`,
+        `${name}: an input of ${input.length} numbers; expected ${this.inputLength}, in the shape [${expected.shape}], ` +
+          "for each sample",
       );
     }
-    this.#input.set(input);
+    if (output && output.length < count * this.#output.length) {
+      throw new Failure(
+        "input/shape",
+        `${name}: room for ${output.length} numbers of output; expected ${this.outputLength} for each of ${count} samples`,
+      );
+    }
+    return count;
+  }
+
+  /** Copies a sample in. A single one costs no view of it. */
+  #load(input: Float32Array, sample: number): void {
+    const { length } = this.#input;
+    this.#input.set(input.length === length ? input : input.subarray(sample * length, (sample + 1) * length));
   }
 
   #numbers(slot: Slot): Float32Array {
