@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { loadProfile } from "../device-profiles/profiles.ts";
 import { openPlan } from "./plan/open.ts";
 import type { Runner } from "./plan/run.ts";
 import { decodeModel } from "./quantize/file.ts";
@@ -15,5 +14,8 @@ export interface OpenModelOptions {
  */
 export async function openModel(path: string, { profile }: OpenModelOptions = {}): Promise<Runner> {
   const model = decodeModel(await readFile(path));
-  return openPlan(model, profile === undefined ? {} : { profile: await loadProfile(profile) });
+  if (profile === undefined) return openPlan(model);
+  // What checks profiles takes longer to load than all the rest.
+  const { loadProfile } = await import("../device-profiles/profiles.ts");
+  return openPlan(model, { profile: await loadProfile(profile) });
 }

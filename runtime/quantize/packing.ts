@@ -16,13 +16,15 @@ export function packCodes(format: QuantFormat, matrix: QuantizedMatrix): Uint8Ar
 
 /** @param shape the matrix but for its codes */
 export function unpackCodes(format: QuantFormat, packed: Uint8Array, shape: Omit<QuantizedMatrix, "codes">): Int8Array {
-  const mask = (1 << format.bits) - 1;
-  const matrix = { ...shape, codes: new Int8Array() };
-  const { grouped, codeBook } = format;
-  return Int8Array.from({ length: shape.rows * shape.columns }, (_, i) => {
-    const index = bitsAt(packed, i * format.bits) & mask;
-    return grouped ? grouped.code(lowestAt(matrix, i) + index, scaleAt(matrix, i)) : codeBook[index];
-  });
+  const { bits, grouped, codeBook } = format;
+  const codes = new Int8Array(shape.rows * shape.columns);
+  const matrix = { ...shape, codes };
+  const mask = (1 << bits) - 1;
+  for (let i = 0; i < codes.length; i++) {
+    const index = bitsAt(packed, i * bits) & mask;
+    codes[i] = grouped ? grouped.code(lowestAt(matrix, i) + index, scaleAt(matrix, i)) : codeBook[index];
+  }
+  return codes;
 }
 
 function bookIndexOf({ codeBook }: QuantFormat, codes: Int8Array): (i: number) => number {
