@@ -1,8 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isFailure } from "../runtime/base/failure.ts";
+import { barChart } from "../tools/bar-chart.ts";
 import { bench } from "../tools/bench/bench.ts";
-import { benchText } from "../tools/bench/command.ts";
+import { benchChart, benchText } from "../tools/bench/command.ts";
 import { Lane } from "../tools/bench/lane.ts";
 
 const test = suite("bench");
@@ -17,18 +18,27 @@ test("both formats are timed in processes of their own, and compared", async () 
     report.runs.map(({ name }) => name),
     ["polaredge int8", "polaredge nf4 rank 8", "bare node"],
   );
-  for (const { name, minUs, medianUs, p999Us, rssMb, coldMs } of report.runs) {
+  for (const { name, minUs, medianUs, p999Us, tail, rssMb, coldMs } of report.runs) {
     assert.ok(minUs >= 0 && minUs <= medianUs && medianUs <= p999Us, name);
+    assert.is(tail, p999Us / medianUs);
     assert.ok(rssMb > 10 && coldMs > 10, `${name}: ${rssMb} MB, ${coldMs} ms`);
   }
   const [int8, nf4] = report.runs;
   assert.equal(report.ratios, {
     "polaredge nf4 rank 8": { min: nf4.minUs / int8.minUs, median: nf4.medianUs / int8.medianUs },
   });
+  const { min, median } = report.stepNs;
+  assert.ok(min > 1 && min <= median && median < 1000, `${min}, ${median} ns`);
   assert.equal(seen, ["0/1"]);
   const text = benchText(report);
   assert.match(text, /polaredge int8 .*█/);
   assert.match(text, /bare node/);
+  assert.match(text, new RegExp(`step of a plan takes ${min.toFixed(1)} ns`));
+  const svg = barChart(benchChart(report));
+  const widths = [...svg.matchAll(/<rect x="[\d.]+".* width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  assert.is(widths.length, 2);
+  assert.ok(Math.abs(widths[1] / widths[0] / (nf4.medianUs / int8.medianUs) - 1) < 0.01, `${widths}`);
+  assert.match(svg, new RegExp(`>${nf4.medianUs.toFixed(1)} µs, x `));
 });
 
 test("an engine that can't run its file says why", async () => {

@@ -1,6 +1,6 @@
-import { escaped } from "./svg.ts";
+import { colour, escaped, page, text, tidy } from "./svg.ts";
 
-/** A line chart as SVG text: fits any width, follows the reader's light or dark scheme, needs no script and no font. */
+/** A line chart as SVG text. */
 export interface Chart {
   readonly title: string;
   readonly x: Axis;
@@ -26,20 +26,8 @@ const HEIGHT = 440;
 const FRAME = { left: 72, top: 100, right: 24, bottom: 58 };
 const TICKS = 6;
 
-/** Okabe and Ito's colours, told apart by any eye, brighter on dark; dashes and marks tell lines apart without colour. */
-const STYLE = `
-  svg { --ink: #1b1f24; --faint: #6b7280; --grid: #e5e7eb; --paper: #ffffff;
-        --s0: #0072b2; --s1: #d55e00; --s2: #009e73; --s3: #cc79a7; --s4: #8a6d00; --s5: #56b4e9; }
-  @media (prefers-color-scheme: dark) {
-    svg { --ink: #e6e8eb; --faint: #9aa3ad; --grid: #2b323b; --paper: #14181d;
-          --s0: #56b4e9; --s1: #f08a4b; --s2: #35c9a0; --s3: #e6a3c6; --s4: #e4c95b; --s5: #9fd3f5; }
-  }
-  text { font: 13px system-ui, sans-serif; fill: var(--ink); }
-  .title { font-size: 16px; font-weight: 600; }
-  .tick, .axis { fill: var(--faint); }
-  .grid { stroke: var(--grid); }
-  .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }`;
-const COLOURS = 6;
+/** Dashes and marks tell lines apart without colour. */
+const STYLE = "\n  .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }";
 const DASHES = ["", "7 4", "2 4", "10 3 2 3"] as const;
 
 export function lineChart(chart: Chart): string {
@@ -48,11 +36,7 @@ export function lineChart(chart: Chart): string {
   const across = (value: number): number => FRAME.left + x.share(value) * (WIDTH - FRAME.left - FRAME.right);
   const up = (value: number): number => HEIGHT - FRAME.bottom - y.share(value) * (HEIGHT - FRAME.top - FRAME.bottom);
   const place: Place = ([a, b]) => [across(a), up(b)];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">`,
-    `<style>${STYLE}\n</style>`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="var(--paper)"/>`,
-    text(FRAME.left, 30, "start", title, "title"),
+  const parts = [
     ...y.ticks.flatMap((value) => [
       `<path class="grid" d="M${FRAME.left} ${tidy(up(value))}H${WIDTH - FRAME.right}"/>`,
       text(FRAME.left - 10, up(value) + 4, "end", y.text(value), "tick"),
@@ -62,9 +46,8 @@ export function lineChart(chart: Chart): string {
     text(FRAME.left, FRAME.top - 14, "start", chart.y.title, "axis"),
     ...legend(series),
     ...series.map((one, i) => line(one, i, place)),
-    "</svg>",
-    "",
-  ].join("\n");
+  ];
+  return page({ title, left: FRAME.left, width: WIDTH, height: HEIGHT, style: STYLE }, parts);
 }
 
 type Place = (point: readonly [number, number]) => readonly [number, number];
@@ -117,16 +100,4 @@ function legend(series: readonly Series[]): string[] {
 function stroke(i: number): string {
   const dashes = DASHES[i % DASHES.length];
   return `stroke="${colour(i)}"${dashes ? ` stroke-dasharray="${dashes}"` : ""}`;
-}
-
-function colour(i: number): string {
-  return `var(--s${i % COLOURS})`;
-}
-
-function text(x: number, y: number, anchor: "start" | "middle" | "end", words: string, kind: string): string {
-  return `<text class="${kind}" x="${tidy(x)}" y="${tidy(y)}" text-anchor="${anchor}">${escaped(words)}</text>`;
-}
-
-function tidy(value: number): string {
-  return String(Math.round(value * 10) / 10);
 }

@@ -148,6 +148,7 @@ program
   .option("--install-peers", "install the peers (474 MB) into .peers first; nothing else needs them")
   .option("--processes <count>", "fresh processes per engine", wholeNumber, 3)
   .option("--rounds <count>", "rounds of 50 ms that the engines take in turn", wholeNumber, 10)
+  .option("--svg <file>", "write the comparison as a picture")
   .option("--json", "print the report as JSON")
   .addHelpText("after", benchHelp())
   .action(async (model: string | undefined, options) => {
@@ -276,9 +277,9 @@ addExamples(program);
 
 function benchHelp(): string {
   return `
-JSON: { model, node, cpu, processes, rounds, runs: [{name, minUs, medianUs, p999Us, rssMb, coldMs}], ratios }
+JSON: { model, node, cpu, processes, rounds, runs: [{name, minUs, medianUs, p999Us, tail, rssMb, coldMs}], stepNs, ratios }
 Times are of one inference of one thread, f32 in and out. coldMs: from the start of a process to its first answer.
-ratios: how many times as long as polaredge's first run, {min, median}.
+tail: p999Us over medianUs. stepNs: of a plan's step with nothing to compute. ratios: to polaredge's first run.
 
 Examples:
   polaredge bench kws.onnx

@@ -1,17 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
-import { basename, extname, join } from "node:path";
-import { loadProfile } from "../../device-profiles/profiles.ts";
-import { Failure } from "../../runtime/base/failure.ts";
-import { gaussian } from "../../runtime/base/random.ts";
-import { importModel } from "../../runtime/model/import.ts";
-import { type FormatName, formatNames } from "../../runtime/model/stages.ts";
-import { prepare } from "../../runtime/polarize/prepare.ts";
-import { encodeModel } from "../../runtime/quantize/file.ts";
-import { sizeOf, type Tensor } from "../../runtime/tensor/tensor.ts";
-import { readBytes, readSamples } from "../inputs.ts";
+import { basename, join } from "node:path";
+import { ownContenders, peersOf } from "./contenders.ts";
+import { STEPS } from "./engines.ts";
 import { Lane } from "./lane.ts";
-import { peersInstalled } from "./peers.ts";
 import type { Contender, Figures } from "./protocol.ts";
 
 export interface BenchOptions {
@@ -34,6 +26,8 @@ export interface BenchReport {
   readonly processes: number;
   readonly rounds: number;
   readonly runs: readonly Run[];
+  /** What a step of a plan takes that has nothing to compute, in nanoseconds: the least, and the median. */
+  readonly stepNs: { readonly min: number; readonly median: number };
   /** Of each run to the first of polaredge: how many times as long it takes. */
   readonly ratios: Readonly<Record<string, { readonly min: number; readonly median: number }>>;
 }
@@ -42,77 +36,33 @@ export interface Run extends Figures {
   readonly name: string;
   /** From the start of a process to the first answer. */
   readonly coldMs: number;
+  /** How many times the median the slowest of a thousand inferences take: p999Us / medianUs. */
+  readonly tail: number;
 }
 
 type Report = (done: number, of: number) => void;
+
+/** What every start and every step costs; the last is no run of the report. */
+const always: readonly Contender[] = [
+  { name: "bare node", engine: "bare node", file: "-" },
+  { name: "empty steps", engine: "empty steps", file: "-" },
+];
 
 export async function bench(path: string, options: BenchOptions, report: Report): Promise<BenchReport> {
   const folder = await mkdtemp(join(tmpdir(), "polaredge-bench-"));
   try {
     const own = await ownContenders(path, options, folder);
-    const contenders = [...own, ...peersOf(path, options), { name: "bare node", engine: "bare node", file: "-" }];
-    const runs = await measure(contenders, options, report);
+    const contenders = [...own, ...peersOf(path, options), ...always];
+    const found = await measure(contenders, options, report);
+    const [runs, { minUs, medianUs }] = [found.slice(0, -1), found[found.length - 1]];
     const node = process.version;
     const [{ model: cpu }] = cpus();
     const { processes, rounds } = options;
-    return { model: basename(path), node, cpu, processes, rounds, runs, ratios: ratiosOf(runs) };
+    const stepNs = { min: (1000 * minUs) / STEPS, median: (1000 * medianUs) / STEPS };
+    return { model: basename(path), node, cpu, processes, rounds, runs, stepNs, ratios: ratiosOf(runs) };
   } finally {
     await rm(folder, { recursive: true });
   }
-}
-
-/** The model in each format, prepared as a device would. INT8 gets no surrogates unless a rank is asked for. */
-async function ownContenders(path: string, options: BenchOptions, folder: string): Promise<Contender[]> {
-  const model = await readBytes(path);
-  const profile = await loadProfile(options.profile);
-  const samples = await samplesFor(path, model, options, profile.calibration.samples);
-  const contenders: Contender[] = [];
-  for (const format of formatsOf(options)) {
-    const rank = options.rank ?? (format === "int8" ? 0 : profile.surrogate.rank);
-    const quantization = { ...profile.quantization, weights: format };
-    const job = { model, name: basename(path), samples, profile: { ...profile, quantization, surrogate: { rank } } };
-    const file = join(folder, `${format}.polar`);
-    await writeFile(file, encodeModel(await prepare(job, undefined, () => undefined)));
-    contenders.push({ name: `polaredge ${format}${rank > 0 ? ` rank ${rank}` : ""}`, engine: "polaredge", file });
-  }
-  return contenders;
-}
-
-/** The formats of the shipped profiles; every code book costs what nf4 does. */
-const usual: readonly FormatName[] = ["int8", "nf4"];
-
-function formatsOf({ format }: BenchOptions): readonly FormatName[] {
-  if (format === undefined) return usual;
-  const known = formatNames.find((name) => name === format);
-  if (known) return [known];
-  throw new Failure("input/malformed", `--format ${format}: unknown weight format; one of ${formatNames.join(", ")}`);
-}
-
-/** Real samples, or noise: that makes a poor model, but one of the same speed. */
-async function samplesFor(path: string, model: Uint8Array, { inputs }: BenchOptions, count: number): Promise<Tensor> {
-  const { shape } = importModel(model, basename(path)).graph.input;
-  if (inputs !== undefined) return readSamples(inputs, shape);
-  return {
-    shape: [count, ...shape.slice(1)],
-    data: Float32Array.from({ length: count * sizeOf(shape) }, gaussian(1)),
-  };
-}
-
-function peersOf(path: string, { peers, peerModel = [] }: BenchOptions): Contender[] {
-  if (!peers) return [];
-  if (!peersInstalled()) {
-    throw new Failure("input/missing", "the peers are not installed; run `polaredge bench --install-peers` first");
-  }
-  const both = [{ kind: "f32", file: path }, ...peerModel.map((file) => ({ kind: "int8", file }))];
-  const tfjs = { name: "tfjs-wasm f32", engine: "tfjs-wasm", file: path };
-  const others = both.flatMap(({ kind, file }) =>
-    (extname(file) === ".onnx" ? ["onnxruntime-node", "onnxruntime-web"] : ["LiteRT.js"]).map((engine) => ({
-      name: `${engine} ${kind}`,
-      engine,
-      file,
-    })),
-  );
-  return [tfjs, ...others];
 }
 
 /** Fresh processes of all contenders take turns, so that what disturbs the machine disturbs all of them. */
@@ -140,16 +90,17 @@ async function measure(
 
 /** The least of all processes for what disturbances only raise, the middle one for the rest. */
 function together(runs: readonly (Figures & { coldMs: number })[]): Omit<Run, "name"> {
-  const middle = (of: keyof (typeof runs)[number]): number => {
-    const sorted = runs.map((run) => run[of]).sort((a, b) => a - b);
+  const middle = (of: (run: (typeof runs)[number]) => number): number => {
+    const sorted = runs.map(of).sort((a, b) => a - b);
     return sorted[sorted.length >> 1];
   };
   return {
     minUs: Math.min(...runs.map(({ minUs }) => minUs)),
-    medianUs: middle("medianUs"),
-    p999Us: middle("p999Us"),
-    rssMb: middle("rssMb"),
-    coldMs: middle("coldMs"),
+    medianUs: middle(({ medianUs }) => medianUs),
+    p999Us: middle(({ p999Us }) => p999Us),
+    tail: middle(({ p999Us, medianUs }) => p999Us / medianUs),
+    rssMb: middle(({ rssMb }) => rssMb),
+    coldMs: Math.min(...runs.map(({ coldMs }) => coldMs)),
   };
 }
 

@@ -1,5 +1,7 @@
+import { writeFile } from "node:fs/promises";
 import colors from "picocolors";
 import { Failure } from "../../runtime/base/failure.ts";
+import { type BarChart, barChart } from "../bar-chart.ts";
 import { progressBar } from "../progress.ts";
 import { table } from "../table.ts";
 import { type BenchOptions, type BenchReport, bench } from "./bench.ts";
@@ -7,7 +9,7 @@ import { installPeers } from "./peers.ts";
 
 export async function benchCommand(
   model: string | undefined,
-  options: BenchOptions & { installPeers?: boolean; json?: boolean },
+  options: BenchOptions & { installPeers?: boolean; json?: boolean; svg?: string },
 ): Promise<void> {
   if (options.installPeers) installPeers();
   if (model === undefined) {
@@ -18,13 +20,14 @@ export async function benchCommand(
   try {
     const report = await bench(model, options, (done, of) => bar.show("measure", done, of));
     bar.end();
+    if (options.svg !== undefined) await writeFile(options.svg, barChart(benchChart(report)));
     console.log(options.json ? JSON.stringify(report, undefined, 2) : benchText(report));
   } finally {
     bar.end();
   }
 }
 
-export function benchText({ model, node, cpu, processes, rounds, runs, ratios }: BenchReport): string {
+export function benchText({ model, node, cpu, processes, rounds, runs, stepNs, ratios }: BenchReport): string {
   const right = (title: string) => ({ title, align: "right" }) as const;
   const engines = runs.filter(({ name }) => name !== "bare node");
   const slowest = Math.max(...engines.map(({ medianUs }) => medianUs));
@@ -37,17 +40,18 @@ export function benchText({ model, node, cpu, processes, rounds, runs, ratios }:
         right("min µs"),
         right("median µs"),
         right("p99.9 µs"),
+        right("tail"),
         right("times"),
         right("cold ms"),
         right("RSS MB"),
         { title: "" },
       ],
-      runs.map(({ name, minUs, medianUs, p999Us, coldMs, rssMb }) => {
+      runs.map(({ name, minUs, medianUs, p999Us, tail, coldMs, rssMb }) => {
         const measured = name !== "bare node";
         const ratio = ratios[name];
         return [
           name,
-          ...[minUs, medianUs, p999Us].map((value) => (measured ? value.toFixed(1) : "")),
+          ...[minUs, medianUs, p999Us, tail].map((value) => (measured ? value.toFixed(1) : "")),
           ratio ? `${ratio.min.toFixed(2)} / ${ratio.median.toFixed(2)}` : "",
           coldMs.toFixed(0),
           rssMb.toFixed(0),
@@ -56,8 +60,24 @@ export function benchText({ model, node, cpu, processes, rounds, runs, ratios }:
       }),
     ),
     "",
-    `times: how many times as long as ${runs[0].name}, minimum / median`,
+    `tail: p99.9 over the median; times: how many times as long as ${runs[0].name}, minimum / median`,
+    `A step of a plan takes ${stepNs.min.toFixed(1)} ns (median ${stepNs.median.toFixed(1)}) when it has nothing to compute.`,
   ].join("\n");
+}
+
+/** The medians of all engines; ours have a colour of their own. */
+export function benchChart({ model, node, cpu, runs, ratios }: BenchReport): BarChart {
+  const engines = runs.filter(({ name }) => name !== "bare node");
+  return {
+    title: `${model}: microseconds per inference`,
+    axis: `median, one thread of ${cpu}, Node ${node}`,
+    bars: engines.map(({ name, medianUs }) => ({
+      name,
+      value: medianUs,
+      text: `${medianUs.toFixed(1)} µs${ratios[name] ? `, x ${ratios[name].median.toFixed(2)}` : ""}`,
+      kind: name.startsWith("polaredge") ? 0 : 1,
+    })),
+  };
 }
 
 const BAR = 40;

@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { gaussian } from "../../runtime/base/random.ts";
+import type { Node } from "../../runtime/model/graph.ts";
+import type { Runner } from "../../runtime/plan/run.ts";
 import { sizeOf } from "../../runtime/tensor/tensor.ts";
 import { loadLiteRt, loadPeer } from "./peers.ts";
 
@@ -11,6 +13,7 @@ type OpenEngine = (file: string) => Promise<Infer>;
 
 export const engines: Readonly<Record<string, OpenEngine>> = {
   "bare node": async () => () => undefined,
+  "empty steps": openSteps,
   polaredge: openPolaredge,
   "tfjs-wasm": openTfjs,
   "onnxruntime-node": (file) => openOnnxRuntime("onnxruntime-node", "cpu", file),
@@ -19,11 +22,42 @@ export const engines: Readonly<Record<string, OpenEngine>> = {
 };
 
 async function openPolaredge(file: string): Promise<Infer> {
-  const { decodeModel } = await import("../../runtime/quantize/file.ts");
-  const { openPlan } = await import("../../runtime/plan/open.ts");
-  const runner = await openPlan(decodeModel(await readFile(file)));
+  const { openModel } = await import("../../runtime/open-model.ts");
+  return inferenceOf(await openModel(file));
+}
+
+function inferenceOf(runner: Runner): Infer {
   const [input, output] = [noise(runner.inputLength), new Float32Array(runner.outputLength)];
   return () => runner.runSync(input, output);
+}
+
+/** So many that what surrounds them does not count. */
+export const STEPS = 2048;
+
+/** A plan of steps that change one number each, to see what a step costs beyond its kernel. */
+async function openSteps(): Promise<Infer> {
+  const { openPlan } = await import("../../runtime/plan/open.ts");
+  const step = (i: number): Node => ({
+    op: "activation",
+    name: `${i + 1}`,
+    inputs: [`${i}`],
+    shape: [1, 1],
+    activation: "clamp",
+    parameters: [0, 1],
+  });
+  const runner = await openPlan({
+    stage: "polarized",
+    graph: {
+      name: "steps",
+      input: { name: "0", shape: [1, 1] },
+      nodes: Array.from({ length: STEPS }, (_, i) => step(i)),
+      output: `${STEPS}`,
+    },
+    ranges: new Map(Array.from({ length: STEPS + 1 }, (_, i) => [`${i}`, { scale: 1 / 255, zeroPoint: 0 }])),
+    layers: new Map(),
+    accelerator: undefined,
+  });
+  return inferenceOf(runner);
 }
 
 async function openTfjs(file: string): Promise<Infer> {
