@@ -34,7 +34,8 @@ function answerTo(probe: ConvStep | DepthwiseStep, load: LoadKernels): Float32Ar
   return kernels.f32(probe.output);
 }
 
-const ROWS = 256;
+/** Few, since every start waits for this; all codes appear in nine windows of them. */
+const ROWS = 64;
 
 /** A column, or a depthwise channel, has the same two weights in turn: all signs, all the largest that are narrow. */
 const PAIRS = [
@@ -52,7 +53,7 @@ const common = { name: "probe", stride: [1, 1], dilation: [1, 1], clamp: NO_CLAM
 
 /** Each way through the kernels once: windows by fours, in blocks and with a surrogate; one window; 3 x 3. */
 const PROBES: readonly (ConvStep | DepthwiseStep)[] = [
-  productProbe(6, 16, 64, 2),
+  productProbe(9, 16, 16, 2),
   productProbe(1, 40, ROWS, 0),
   depthwiseProbe(),
 ];

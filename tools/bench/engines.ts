@@ -22,7 +22,7 @@ export const engines: Readonly<Record<string, OpenEngine>> = {
 };
 
 async function openPolaredge(file: string): Promise<Infer> {
-  const { openModel } = await import("../../runtime/open-model.ts");
+  const { openModel } = await import("../../runtime/index.ts");
   return inferenceOf(await openModel(file));
 }
 
