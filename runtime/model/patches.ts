@@ -1,3 +1,4 @@
+import { spread } from "../tensor/spread.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
 import { type Layer, positions, type Window } from "./graph.ts";
 
@@ -57,18 +58,9 @@ function windowOf(layer: Layer): Window {
 /** Vectors that a layer's statistics are taken from; more cost time and change little. */
 const MOST_ROWS = 4096;
 
-/**
- * Which vectors to look at, evenly spread. The step shares no factor with their number, which is a multiple of the
- * height and the width: a step of 5 on images 5 wide would see one column only.
- */
+/** Which vectors to look at. */
 export function someRows(count: number): Int32Array {
-  let step = Math.max(1, Math.ceil(count / MOST_ROWS));
-  while (commonFactor(step, count) > 1) step++;
-  return Int32Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step);
-}
-
-function commonFactor(a: number, b: number): number {
-  return b === 0 ? a : commonFactor(b, a % b);
+  return spread(count, MOST_ROWS);
 }
 
 /** These rows of a value's patches, rows.length x patches.length. */

@@ -1,5 +1,6 @@
 import type { Graph, OpName } from "../model/graph.ts";
 import type { Affine } from "../model/stages.ts";
+import { spread } from "../tensor/spread.ts";
 
 /** Operators that move codes without computing: their output must have the scale of their inputs. */
 const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "slice", "max-pool"]);
@@ -56,21 +57,18 @@ function squaredError(values: Float32Array, { scale, zeroPoint }: Affine): numbe
   return sum;
 }
 
-/** Every k-th value, with k odd so that it falls into no rhythm of channels; the extremes are always kept. */
+/** Values of all channels and places; the extremes are always kept. */
 function thinned(parts: readonly Float32Array[]): Float32Array {
   const total = parts.reduce((sum, { length }) => sum + length, 0);
-  const step = Math.ceil(total / SAMPLE) | 1;
   const sample: number[] = [];
-  let low = 0;
-  let high = 0;
   for (const part of parts) {
-    for (let i = 0; i < part.length; i++) {
-      if (i % step === 0) sample.push(part[i]);
-      low = Math.min(low, part[i]);
-      high = Math.max(high, part[i]);
-    }
+    for (const i of spread(part.length, Math.ceil((SAMPLE * part.length) / total))) sample.push(part[i]);
+    sample.push(
+      part.reduce((low, x) => Math.min(low, x)),
+      part.reduce((high, x) => Math.max(high, x)),
+    );
   }
-  return Float32Array.from([...sample, low, high]);
+  return Float32Array.from(sample);
 }
 
 /** The values of the graph in groups that must share a range. */
