@@ -2,10 +2,12 @@ import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
 import type { MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
 import { checkDevice, checkLayer } from "./checks.ts";
-import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
+import { type Block, mapLayers, nominalWeights, type Placement, roundToCells } from "./mapping.ts";
 import { offsetsOf, usedBits } from "./offsets.ts";
+import { planeCount } from "./planes.ts";
 import { programBlock, setRange } from "./programmer.ts";
 import type { Refusal, Reply } from "./protocol/commands.ts";
+import { readCells, readsBack } from "./read-back.ts";
 import { add, type Resident, resident, slice, strengthOf } from "./resident.ts";
 import type { LinkHealth, Session } from "./session.ts";
 
@@ -62,7 +64,12 @@ export class AcceleratorUnit implements MatmulUnit {
     layers: readonly UnitLayer[],
   ): Promise<AcceleratorUnit> {
     for (const layer of layers) checkLayer(layer);
-    const unit = new AcceleratorUnit(session, profile, mapLayers(layers, profile.array));
+    const placements = mapLayers(layers, profile.array);
+    if (readsBack(profile, session)) {
+      checkDevice(session, profile, session.device.uid);
+      for (const placement of placements) await fitToCells(session, profile, placement);
+    }
+    const unit = new AcceleratorUnit(session, profile, placements);
     await unit.reprogram();
     return unit;
   }
@@ -256,6 +263,13 @@ export class AcceleratorUnit implements MatmulUnit {
     const room = this.#session.device.mtu - MULTIPLY_HEADER_BYTES;
     return Math.max(1, Math.floor(room / Math.max(rows, columns * width)));
   }
+}
+
+/** Levels for the cells that hold them. */
+async function fitToCells(session: Session, profile: AcceleratorProfile, placement: Placement): Promise<void> {
+  const cells = new Map<Block, Float32Array>();
+  for (const block of placement.blocks) cells.set(block, await readCells(session, profile, block));
+  roundToCells(placement, cells, planeCount(profile.array));
 }
 
 function batches(count: number, most: number): [from: number, length: number][] {

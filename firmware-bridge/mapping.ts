@@ -12,6 +12,8 @@ export interface Block {
   readonly columns: number;
   /** rows x columns, row by row. */
   readonly levels: Int8Array;
+  /** What the cells make of the levels, rows x columns, in unit cells: the levels, until the cells are known. */
+  readonly worth: Float32Array;
   /** Weight units per level, one for each column. */
   readonly scales: Float32Array;
 }
@@ -44,10 +46,10 @@ export function mapLayers(layers: readonly UnitLayer[], array: ArrayProfile): Pl
 /** What the unit believes that it multiplies with: rows x columns, row by row, in weight units. */
 export function nominalWeights({ layer, blocks }: Placement): Float32Array {
   const weights = new Float32Array(layer.rows * layer.columns);
-  for (const { fromRow, rows, fromColumn, columns, levels, scales } of blocks) {
+  for (const { fromRow, rows, fromColumn, columns, worth, scales } of blocks) {
     for (let row = 0; row < rows; row++) {
       const to = (fromRow + row) * layer.columns + fromColumn;
-      for (let j = 0; j < columns; j++) weights[to + j] = levels[row * columns + j] * scales[j];
+      for (let j = 0; j < columns; j++) weights[to + j] = worth[row * columns + j] * scales[j];
     }
   }
   return weights;
@@ -71,23 +73,70 @@ function cut(layer: UnitLayer, array: ArrayProfile, firstTile: number): Block[] 
     for (const [fromColumn, columns] of parts(layer.columns, array.columns)) {
       const place = { fromRow, rows, fromColumn, columns };
       const levels = new Int8Array(rows * columns);
-      blocks.push({ tile: firstTile + blocks.length, ...place, levels, scales: scalesOf(layer, place, max) });
+      const worth = new Float32Array(levels.length);
+      blocks.push({ tile: firstTile + blocks.length, ...place, levels, worth, scales: scalesOf(layer, place, max) });
     }
   }
-  setLevels(layer, blocks, max);
+  setLevels(layer, blocks, (_block, _at, target) => {
+    const nearest = Math.min(Math.max(Math.round(target), -max), max);
+    return { level: nearest, worth: nearest };
+  });
   return blocks;
 }
 
+/**
+ * Rounds the weights anew, to what these cells can be: of the many levels with mismatched planes one is nearer to a
+ * weight than the level that counts as much.
+ * @param cells of each block, planes x rows x columns: what they conduct on the side where the weight lies
+ */
+export function roundToCells(
+  { layer, blocks }: Placement,
+  cells: ReadonlyMap<Block, Float32Array>,
+  planes: number,
+): void {
+  const seen = new Map(blocks.map((block) => [block, block.levels.map((level) => (level < 0 ? -1 : 1))]));
+  setLevels(layer, blocks, (block, at, target) => {
+    const known = seen.get(block)?.[at] === (target < 0 ? -1 : 1) ? cells.get(block) : undefined;
+    return nearestLevel(target, planes, (plane) => known?.[plane * block.levels.length + at] ?? 1);
+  });
+}
+
+/** The level whose conducting cells add up to what is nearest to `target`, in unit cells. */
+function nearestLevel(target: number, planes: number, cell: (plane: number) => number): Choice {
+  const sums = new Float32Array(2 ** planes);
+  let best = 0;
+  for (let plane = 0; plane < planes; plane++) {
+    const more = 2 ** plane * cell(plane);
+    for (let level = 2 ** plane; level < 2 ** (plane + 1); level++) {
+      sums[level] = sums[level - 2 ** plane] + more;
+      if (Math.abs(sums[level] - Math.abs(target)) < Math.abs(sums[best] - Math.abs(target))) best = level;
+    }
+  }
+  const sign = target < 0 ? -1 : 1;
+  return { level: sign * best, worth: sign * sums[best] };
+}
+
+interface Choice {
+  readonly level: number;
+  readonly worth: number;
+}
+
 /** Rounds the weights so that the errors of a column cancel on typical inputs, over all of the layer's tiles. */
-function setLevels({ weights, rows, columns, moments }: UnitLayer, blocks: readonly Block[], max: number): void {
+function setLevels(
+  { weights, rows, columns, moments }: UnitLayer,
+  blocks: readonly Block[],
+  choose: (block: Block, at: number, target: number) => Choice,
+): void {
   roundInOrder(weights, columns, roundingOrder(moments ?? identity(rows), rows), (at, weight) => {
     const [row, column] = [Math.floor(at / columns), at % columns];
     const block = blocks.find((b) => holds(b, row, column));
     if (!block) throw new Error(`no tile holds ${row}, ${column}`);
     const j = column - block.fromColumn;
-    const chosen = level(weight, block.scales[j], max);
-    block.levels[(row - block.fromRow) * block.columns + j] = chosen;
-    return chosen * block.scales[j];
+    const place = (row - block.fromRow) * block.columns + j;
+    const { level, worth } = choose(block, place, weight / block.scales[j]);
+    block.levels[place] = level;
+    block.worth[place] = worth;
+    return worth * block.scales[j];
   });
 }
 

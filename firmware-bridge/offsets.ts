@@ -22,7 +22,7 @@ export function usedBits(vectors: Uint8Array, rows: number): Uint8Array {
  */
 export function offsetsOf(
   profile: AcceleratorProfile,
-  { rows, columns, levels }: Block,
+  { rows, columns, worth }: Block,
   range: Range,
   vectors: Uint8Array,
   sums: Int32Array,
@@ -41,13 +41,13 @@ export function offsetsOf(
   const deviations = Float64Array.from(sums, (sum, i) => {
     const [vector, column] = [Math.floor(i / columns), i % columns];
     let meant = 0;
-    for (let row = 0; row < rows; row++) meant += vectors[vector * rows + row] * levels[row * columns + column];
+    for (let row = 0; row < rows; row++) meant += vectors[vector * rows + row] * worth[row * columns + column];
     return sum * range.steps[column] - strength * meant;
   });
   const normal = crossProduct(seen, seen, count, features, features);
   const step = Math.sqrt(range.steps.reduce((sum, s) => sum + s * s, 0) / columns);
   const { noise, offset } = variances(profile, range.reads);
-  const spread = levels.reduce((sum, level) => sum + level * level, 0) / levels.length;
+  const spread = worth.reduce((sum, value) => sum + value * value, 0) / worth.length;
   for (let at = 0; at < features; at++) {
     const prior = at < rows ? (CELLS * strength) ** 2 * spread : offset[at - rows] * step * step;
     normal[at * features + at] += (noise * step * step) / Math.max(prior, Number.MIN_VALUE);

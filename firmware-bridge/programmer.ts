@@ -14,7 +14,7 @@ const ATTEMPTS = 2;
  */
 export async function programBlock(session: Session, block: Block, range: Range): Promise<void> {
   const { tile, rows, columns } = block;
-  await write(session, block);
+  await writeLevels(session, block);
   await session.request("commitTile", { tile, rows, columns });
   await setRange(session, tile, range);
 }
@@ -28,7 +28,8 @@ export async function setRange(session: Session, tile: number, { steps, reads }:
   });
 }
 
-async function write(session: Session, { tile, levels }: Block): Promise<void> {
+/** Into the tile's buffer, until it keeps them. @throws Failure as programBlock */
+export async function writeLevels(session: Session, { tile, levels }: Pick<Block, "tile" | "levels">): Promise<void> {
   const bytes = new Uint8Array(levels.buffer, levels.byteOffset, levels.length);
   const chunk = session.device.mtu - WRITE_HEADER_BYTES;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

@@ -84,13 +84,13 @@ const STRONGEST = 1.5;
  * should be, over all columns.
  */
 export function strengthOf({ block, typical, range }: Resident, sums: Int32Array): number {
-  const { rows, columns, levels } = block;
+  const { rows, columns, worth } = block;
   const count = typical.length / rows;
   let [covariance, variance] = [0, 0];
   for (let column = 0; column < columns; column++) {
     const meant = Float64Array.from({ length: count }, (_, v) => {
       let sum = 0;
-      for (let row = 0; row < rows; row++) sum += typical[v * rows + row] * levels[row * columns + column];
+      for (let row = 0; row < rows; row++) sum += typical[v * rows + row] * worth[row * columns + column];
       return sum;
     });
     const mean = meant.reduce((sum, value) => sum + value, 0) / count;

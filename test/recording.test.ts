@@ -94,6 +94,7 @@ test("counts: requests, round trips, bytes and restarts", async () => {
     "verifyTile",
     "commitTile",
     "setRange",
+    "readRow",
     "multiply",
   ]);
   const { multiply } = counts.commands;

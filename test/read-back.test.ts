@@ -1,0 +1,153 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { AcceleratorProfile, SramCells } from "../device-profiles/accelerator.ts";
+import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
+import { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
+import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
+import { seedOf } from "../firmware-bridge/emulator/physics.ts";
+import { sramCells } from "../firmware-bridge/emulator/sram.ts";
+import { type Block, mapLayers, nominalWeights, roundToCells } from "../firmware-bridge/mapping.ts";
+import { planeCount } from "../firmware-bridge/planes.ts";
+import { readCells, readsBack } from "../firmware-bridge/read-back.ts";
+import { Session } from "../firmware-bridge/session.ts";
+import { gaussian } from "../runtime/base/random.ts";
+import type { UnitLayer } from "../runtime/plan/unit.ts";
+import { lineTo } from "./support/line.ts";
+import { ManualClock } from "./support/manual-clock.ts";
+
+const test = suite("read-back");
+const [bits4, bits8, pcm] = await Promise.all(
+  ["sram-bitplane-64x64", "sram-bitplane-64x64-8bit", "pcm-256x256"].map(loadAcceleratorProfile),
+);
+const ROWS = 40;
+const COLUMNS = 24;
+const VECTORS = 150;
+
+const normal = gaussian(5);
+const codes = Uint8Array.from({ length: ROWS * VECTORS }, () => Math.min(255, Math.max(0, 60 * normal())));
+const layer: UnitLayer = {
+  name: "a",
+  rows: ROWS,
+  columns: COLUMNS,
+  positions: 10,
+  weights: Float32Array.from({ length: ROWS * COLUMNS }, () => 0.1 * normal()),
+  typicalInputs: codes,
+};
+
+async function sessionWith(profile: AcceleratorProfile): Promise<{ clock: ManualClock; session: Session }> {
+  const clock = new ManualClock();
+  const { connect } = lineTo(new EmulatedDevice(profile, { seed: 1, bootId: 1 }), { seed: 0 });
+  const session = new Session(connect, { clock });
+  await clock.until(session.reconnect());
+  return { clock, session };
+}
+
+const rms = (values: readonly number[]): number =>
+  Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+
+for (const given of [bits4, bits8]) {
+  test(`${given.name}: what a cell conducts is read to within 3 % of a cell`, async () => {
+    const profile = { ...given, converter: { ...given.converter, gainSigma: 0 } };
+    const { array } = profile;
+    const { clock, session } = await sessionWith(profile);
+    const [{ blocks }] = mapLayers([layer], array);
+    const [block] = blocks;
+    const read = await clock.until(readCells(session, profile, block));
+    const all = new Float32Array(array.rows * planeCount(array) * array.columns).fill(1);
+    const cells = sramCells(profile, profile.cells as SramCells, seedOf(seedOf(1, block.tile), 1));
+    const conducts = cells.conductances(all, 1, { ageSeconds: 0, temperatureC: 25 });
+    for (let plane = 1; plane < planeCount(array); plane++) {
+      const differences = Array.from({ length: ROWS * COLUMNS }, (_, i) => {
+        const [row, column] = [Math.floor(i / COLUMNS), i % COLUMNS];
+        const conducted = conducts[(row * planeCount(array) + plane) * array.columns + column];
+        return read[plane * ROWS * COLUMNS + i] - conducted;
+      });
+      assert.ok(rms(differences) < 0.03, `plane ${plane}: ${rms(differences)}`);
+    }
+    await session.close();
+  });
+}
+
+test("levels chosen for cells that differ by 10 % give back most of what that costs", () => {
+  const errorOf = (blocks: readonly Block[], worthOf: (block: Block, at: number) => number): number => {
+    const weights = nominalWeights({
+      layer,
+      blocks: blocks.map((block) => ({
+        ...block,
+        worth: Float32Array.from(block.levels, (_, at) => worthOf(block, at)),
+      })),
+    });
+    return rms([...weights].map((weight, i) => weight - layer.weights[i]));
+  };
+  for (const { array } of [bits4, bits8]) {
+    const [placement] = mapLayers([layer], array);
+    const planes = planeCount(array);
+    const differ = gaussian(9);
+    const cells = new Map(
+      placement.blocks.map((block) => [
+        block,
+        Float32Array.from({ length: planes * block.levels.length }, () => 1 + 0.1 * differ()),
+      ]),
+    );
+    const conducted = (block: Block, at: number): number => {
+      let sum = 0;
+      for (let plane = 0; plane < planes; plane++) {
+        const on = (Math.abs(block.levels[at]) >> plane) & 1;
+        sum += on * 2 ** plane * (cells.get(block)?.[plane * block.levels.length + at] ?? 0);
+      }
+      return Math.sign(block.levels[at]) * sum;
+    };
+    const alike = errorOf(placement.blocks, (block, at) => block.levels[at]);
+    const unaware = errorOf(placement.blocks, conducted);
+    roundToCells(placement, cells, planes);
+    const aware = errorOf(placement.blocks, conducted);
+    const figures = `${alike} if they were alike, ${unaware} when they differ, ${aware} rounded to them`;
+    assert.ok(aware ** 2 - alike ** 2 < 0.5 * (unaware ** 2 - alike ** 2), figures);
+    for (const block of placement.blocks) {
+      block.worth.forEach((worth, at) => {
+        const same = Math.sign(worth) === Math.sign(conducted(block, at)) || worth === 0;
+        assert.ok(same, `worth ${worth} of level ${block.levels[at]}`);
+      });
+    }
+  }
+});
+
+test("a layer on 8-bit cells that were read answers with less than two thirds of the error", async () => {
+  if (bits8.cells.model !== "sram") throw new Error("another model");
+  const unread = { ...bits8, cells: { ...bits8.cells, sigma: 0 } };
+  const errors = [];
+  for (const known of [unread, bits8]) {
+    const { clock, session } = await sessionWith(bits8);
+    const unit = await clock.until(AcceleratorUnit.place(session, known, [layer]));
+    const answers = await clock.until(unit.multiply("a", codes, VECTORS));
+    let [error, power] = [0, 0];
+    for (let i = 0; i < answers.length; i++) {
+      let meant = 0;
+      const [vector, column] = [Math.floor(i / COLUMNS), i % COLUMNS];
+      for (let row = 0; row < ROWS; row++) meant += codes[vector * ROWS + row] * layer.weights[row * COLUMNS + column];
+      error += (answers[i] - meant) ** 2;
+      power += meant ** 2;
+    }
+    errors.push(Math.sqrt(error / power));
+    await session.close();
+  }
+  assert.ok(errors[1] < 0.67 * errors[0], String(errors));
+});
+
+test("cells that are drawn anew when they are programmed, or that do not differ, are not read", async () => {
+  const { session } = await sessionWith(bits4);
+  assert.ok(readsBack(bits4, session));
+  if (bits4.cells.model !== "sram") throw new Error("another model");
+  const others: readonly AcceleratorProfile[] = [
+    { ...bits4, cells: { ...bits4.cells, sigma: 0 } },
+    { ...bits4, cells: pcm.cells },
+    { ...bits4, converter: { ...bits4.converter, bits: 0 } },
+  ];
+  assert.equal(
+    others.map((profile) => readsBack(profile, session)),
+    [false, false, false],
+  );
+  await session.close();
+});
+
+test.run();
