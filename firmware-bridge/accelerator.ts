@@ -2,12 +2,11 @@ import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
 import type { MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
 import { checkDevice, checkLayer } from "./checks.ts";
-import { type Block, mapLayers, nominalWeights, type Placement, roundToCells } from "./mapping.ts";
+import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
 import { offsetsOf, usedBits } from "./offsets.ts";
-import { planeCount } from "./planes.ts";
 import { programBlock, setRange } from "./programmer.ts";
 import type { Refusal, Reply } from "./protocol/commands.ts";
-import { readCells, readsBack } from "./read-back.ts";
+import { type CellReading, fitToCells, readsBack, readWorth } from "./read-back.ts";
 import { add, type Resident, resident, slice, strengthOf } from "./resident.ts";
 import type { LinkHealth, Session } from "./session.ts";
 
@@ -15,6 +14,9 @@ export interface AcceleratorStatus extends Reply<"status"> {
   readonly link: LinkHealth;
   readonly uid: string;
 }
+
+/** Of cells that cannot be read. */
+const noReadings: ReadonlyMap<Block, CellReading> = new Map();
 
 /** Of a request and of a reply besides vectors and sums. */
 const MULTIPLY_HEADER_BYTES = 5;
@@ -40,14 +42,22 @@ export class AcceleratorUnit implements MatmulUnit {
   #programming: Promise<void> | undefined;
   #programmings = 0;
 
-  private constructor(session: Session, profile: AcceleratorProfile, placements: readonly Placement[]) {
+  private constructor(
+    session: Session,
+    profile: AcceleratorProfile,
+    placements: readonly Placement[],
+    readings: ReadonlyMap<Block, CellReading>,
+  ) {
     this.name = profile.name;
     this.uid = session.device.uid;
     this.#session = session;
     this.#profile = profile;
     this.#placements = new Map(placements.map((placement) => [placement.layer.name, placement]));
     this.#residents = new Map(
-      placements.map(({ layer, blocks }) => [layer.name, blocks.map((block) => resident(profile, layer, block))]),
+      placements.map(({ layer, blocks }) => [
+        layer.name,
+        blocks.map((block) => resident(profile, layer, block, readings.get(block)?.offsets)),
+      ]),
     );
     this.#deafen = session.listen((event) => {
       if (event === "lost") this.#usable = false;
@@ -65,11 +75,9 @@ export class AcceleratorUnit implements MatmulUnit {
   ): Promise<AcceleratorUnit> {
     for (const layer of layers) checkLayer(layer);
     const placements = mapLayers(layers, profile.array);
-    if (readsBack(profile, session)) {
-      checkDevice(session, profile, session.device.uid);
-      for (const placement of placements) await fitToCells(session, profile, placement);
-    }
-    const unit = new AcceleratorUnit(session, profile, placements);
+    checkDevice(session, profile, session.device.uid);
+    const readings = readsBack(profile, session) ? await fitToCells(session, profile, placements) : noReadings;
+    const unit = new AcceleratorUnit(session, profile, placements, readings);
     await unit.reprogram();
     return unit;
   }
@@ -83,13 +91,15 @@ export class AcceleratorUnit implements MatmulUnit {
   }
 
   /**
-   * The weights that were meant: rows x columns, row by row. What is known of the error is float minus these.
+   * The weights that the tiles hold as far as is known: rows x columns, row by row. What is known of the error is float
+   * minus these.
    * @throws Failure `input/missing` for a layer that is not placed.
    */
   async nominal(layer: string): Promise<Float32Array> {
     const placement = this.#placements.get(layer);
-    if (!placement) throw notPlaced(layer);
-    return nominalWeights(placement);
+    const residents = this.#residents.get(layer);
+    if (!placement || !residents) throw notPlaced(layer);
+    return nominalWeights(placement.layer, residents);
   }
 
   async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {
@@ -118,7 +128,8 @@ export class AcceleratorUnit implements MatmulUnit {
 
   /**
    * Fits the converters to signals that drift has weakened: measures what became of the typical inputs' products, and
-   * scales each tile's steps with it, which makes good one gain per tile. Takes no samples.
+   * scales each tile's steps with it, which makes good one gain per tile. Where cells can be read, it also learns what
+   * each weight has become. Takes no samples.
    */
   async rerange(): Promise<void> {
     await this.#guard(async () => {
@@ -127,6 +138,7 @@ export class AcceleratorUnit implements MatmulUnit {
           const strength = strengthOf(resident, await this.#sums(resident, resident.typical));
           const { steps, reads } = resident.freshRange;
           resident.range = { steps: steps.map((step) => step * strength), reads };
+          await this.#readWorth(resident, strength);
           await setRange(this.#session, resident.block.tile, resident.range);
           await this.#learnOffsets(resident);
         }
@@ -161,6 +173,7 @@ export class AcceleratorUnit implements MatmulUnit {
     for (const residents of this.#residents.values()) {
       for (const resident of residents) {
         resident.range = resident.freshRange;
+        resident.worth = resident.block.worth;
         await programBlock(this.#session, resident.block, resident.range);
         await this.#learnOffsets(resident);
       }
@@ -170,9 +183,16 @@ export class AcceleratorUnit implements MatmulUnit {
   }
 
   async #learnOffsets(resident: Resident): Promise<void> {
-    const { block, range, typical } = resident;
-    const sums = await this.#sums(resident, typical);
-    resident.offsets = offsetsOf(this.#profile, block, range, typical, sums, strengthOf(resident, sums));
+    const sums = await this.#sums(resident, resident.typical);
+    resident.offsets = offsetsOf(this.#profile, resident, sums, strengthOf(resident, sums));
+  }
+
+  /** What is left of the weights, as strong as the signals were: their mean loss is in the steps. */
+  async #readWorth(resident: Resident, strength: number): Promise<void> {
+    const { block, emptyRow } = resident;
+    if (!emptyRow) return;
+    const worth = await readWorth(this.#session, this.#profile, block, emptyRow);
+    resident.worth = worth.map((value) => value / strength);
   }
 
   /** Does `work`; if the device turns out to have restarted, programs it, unless somebody has, and does it once more. */
@@ -263,13 +283,6 @@ export class AcceleratorUnit implements MatmulUnit {
     const room = this.#session.device.mtu - MULTIPLY_HEADER_BYTES;
     return Math.max(1, Math.floor(room / Math.max(rows, columns * width)));
   }
-}
-
-/** Levels for the cells that hold them. */
-async function fitToCells(session: Session, profile: AcceleratorProfile, placement: Placement): Promise<void> {
-  const cells = new Map<Block, Float32Array>();
-  for (const block of placement.blocks) cells.set(block, await readCells(session, profile, block));
-  roundToCells(placement, cells, planeCount(profile.array));
 }
 
 function batches(count: number, most: number): [from: number, length: number][] {

@@ -43,10 +43,17 @@ export function mapLayers(layers: readonly UnitLayer[], array: ArrayProfile): Pl
   return placements;
 }
 
+/** A block, and what its cells make of the levels: rows x columns, in unit cells. */
+export interface Held {
+  readonly block: Block;
+  readonly worth: Float32Array;
+}
+
 /** What the unit believes that it multiplies with: rows x columns, row by row, in weight units. */
-export function nominalWeights({ layer, blocks }: Placement): Float32Array {
+export function nominalWeights(layer: Pick<UnitLayer, "rows" | "columns">, held: readonly Held[]): Float32Array {
   const weights = new Float32Array(layer.rows * layer.columns);
-  for (const { fromRow, rows, fromColumn, columns, worth, scales } of blocks) {
+  for (const { block, worth } of held) {
+    const { fromRow, rows, fromColumn, columns, scales } = block;
     for (let row = 0; row < rows; row++) {
       const to = (fromRow + row) * layer.columns + fromColumn;
       for (let j = 0; j < columns; j++) weights[to + j] = worth[row * columns + j] * scales[j];
@@ -91,12 +98,12 @@ function cut(layer: UnitLayer, array: ArrayProfile, firstTile: number): Block[] 
  */
 export function roundToCells(
   { layer, blocks }: Placement,
-  cells: ReadonlyMap<Block, Float32Array>,
+  cells: (block: Block) => Float32Array | undefined,
   planes: number,
 ): void {
   const seen = new Map(blocks.map((block) => [block, block.levels.map((level) => (level < 0 ? -1 : 1))]));
   setLevels(layer, blocks, (block, at, target) => {
-    const known = seen.get(block)?.[at] === (target < 0 ? -1 : 1) ? cells.get(block) : undefined;
+    const known = seen.get(block)?.[at] === (target < 0 ? -1 : 1) ? cells(block) : undefined;
     return nearestLevel(target, planes, (plane) => known?.[plane * block.levels.length + at] ?? 1);
   });
 }

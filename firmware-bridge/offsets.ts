@@ -1,9 +1,8 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { solve } from "../runtime/tensor/linear.ts";
 import { crossProduct } from "../runtime/tensor/products.ts";
-import type { Block } from "./mapping.ts";
 import { INPUT_BITS, planeCount } from "./planes.ts";
-import type { Range } from "./ranges.ts";
+import type { Resident } from "./resident.ts";
 
 /** Bits that any code of each vector has: which input planes are not empty. */
 export function usedBits(vectors: Uint8Array, rows: number): Uint8Array {
@@ -15,16 +14,14 @@ export function usedBits(vectors: Uint8Array, rows: number): Uint8Array {
 /**
  * A converter's offset counts as often as it converts. Where empty input planes are skipped, that depends on the
  * vector, so no bias of a layer makes it good; what each used input bit adds to a column has to be known. Estimates it
- * from a tile's own answers to `vectors`: the posterior mean of a linear model with the prior variances that the
+ * from a tile's own answers to its typical vectors: the posterior mean of a linear model with the prior variances that the
  * profile tells, in which the cells deviate from their levels and each input bit brings an offset.
  * @param sums the answers, converter codes; `strength`: how much of their signal is left
  * @returns input bits x columns, in converter codes
  */
 export function offsetsOf(
   profile: AcceleratorProfile,
-  { rows, columns, worth }: Block,
-  range: Range,
-  vectors: Uint8Array,
+  { block: { rows, columns }, worth, emptyRow, range, typical: vectors }: Resident,
   sums: Int32Array,
   strength: number,
 ): Float32Array {
@@ -48,8 +45,9 @@ export function offsetsOf(
   const step = Math.sqrt(range.steps.reduce((sum, s) => sum + s * s, 0) / columns);
   const { noise, offset } = variances(profile, range.reads);
   const spread = worth.reduce((sum, value) => sum + value * value, 0) / worth.length;
+  const deviation = emptyRow ? READ_CELLS : CELLS;
   for (let at = 0; at < features; at++) {
-    const prior = at < rows ? (CELLS * strength) ** 2 * spread : offset[at - rows] * step * step;
+    const prior = at < rows ? (deviation * strength) ** 2 * spread : offset[at - rows] * step * step;
     normal[at * features + at] += (noise * step * step) / Math.max(prior, Number.MIN_VALUE);
   }
   const found = solve(normal, crossProduct(seen, deviations, count, features, columns), features, columns);
@@ -59,6 +57,8 @@ export function offsetsOf(
 
 /** How much cells deviate, relative, as a prior: mismatch of gains and of drift is in it. */
 const CELLS = 0.15;
+/** The same where they were read. */
+const READ_CELLS = 0.03;
 
 /** Variances of a sum in converter codes: of its rounding and noise, and of what each input bit's offset adds. */
 function variances(

@@ -1,6 +1,6 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { columnMeans } from "../runtime/tensor/linear.ts";
-import type { Block } from "./mapping.ts";
+import { type Block, type Placement, roundToCells } from "./mapping.ts";
 import { INPUT_BITS, planeCount } from "./planes.ts";
 import { setRange, writeLevels } from "./programmer.ts";
 import { features } from "./protocol/commands.ts";
@@ -22,69 +22,125 @@ export function readsBack({ cells, array, converter }: AcceleratorProfile, sessi
   return lasting && converter.bits > 1 && (session.device.features & features.readRow) !== 0;
 }
 
+/** Reads the cells of all tiles, and chooses the levels of all layers for them. */
+export async function fitToCells(
+  session: Session,
+  profile: AcceleratorProfile,
+  placements: readonly Placement[],
+): Promise<ReadonlyMap<Block, CellReading>> {
+  const readings = new Map<Block, CellReading>();
+  for (const placement of placements) {
+    for (const block of placement.blocks) readings.set(block, await readCells(session, profile, block));
+    roundToCells(placement, (block) => readings.get(block)?.cells, planeCount(profile.array));
+  }
+  return readings;
+}
+
+/** What was read of one tile before it was programmed. */
+export interface CellReading {
+  /**
+   * What the cells of each plane conduct, on the side of the pair where their weight lies, with the gain of their
+   * column's converter in it: planes x rows x columns, unit cells.
+   */
+  readonly cells: Float32Array;
+  /** What each column of an empty tile answers to one row when all planes are read, in converter codes. */
+  readonly offsets: Float64Array;
+}
+
 /**
- * What the cells of each plane conduct, on the side of the pair where their weight lies, with the gain of their
- * column's converter in it: planes x rows x columns, unit cells. Each plane is programmed alone and read row by row,
- * with steps so fine that one cell fills the range; an empty tile tells the converters' offsets. The least significant
- * planes are taken to be as they should.
+ * Each plane is programmed alone and read row by row, with steps so fine that one cell fills the range; an empty tile
+ * tells the converters' offsets. The least significant planes are taken to be as they should.
  */
-export async function readCells(session: Session, profile: AcceleratorProfile, block: Block): Promise<Float32Array> {
+export async function readCells(session: Session, profile: AcceleratorProfile, block: Block): Promise<CellReading> {
   const { rows, columns, tile } = block;
   const planes = planeCount(profile.array);
-  const ranges = Array.from({ length: planes }, (_, plane) => rangeOfPlane(profile, plane, columns));
   const program = async (levels: Int8Array): Promise<void> => {
     await writeLevels(session, { tile, levels });
     await session.request("commitTile", { tile, rows, columns });
   };
-  const answers = async (plane: number, count: number): Promise<Int16Array[]> => {
-    await setRange(session, tile, ranges[plane]);
-    const replies = Array.from({ length: count }, (_, row) => session.request("readRow", { tile, row }));
-    return (await Promise.all(replies)).map(({ sums }) => new Int16Array(Uint8Array.from(sums).buffer));
-  };
-  const cells = new Float32Array(planes * rows * columns).fill(1);
+  const ranges = Array.from({ length: planes }, (_, plane) => rangeOfPlane(profile, plane, columns));
   await program(new Int8Array(rows * columns));
-  const offsets: Float64Array[] = [];
-  for (let plane = 0; plane < planes; plane++) {
-    const empty = await answers(plane, Math.min(rows, EMPTY_ROWS));
-    offsets.push(
-      columnMeans(
-        empty.flatMap((sums) => [...sums]),
-        empty.length,
-        columns,
-      ),
-    );
-  }
+  const empty = [];
+  for (const range of [...ranges, rangeOfAll(profile, columns)]) empty.push(await emptyRow(session, block, range));
+  const cells = new Float32Array(planes * rows * columns).fill(1);
   for (let plane = leastPlane(profile); plane < planes; plane++) {
     const alone = block.levels.map((level) => (level < 0 ? -1 : 1) * 2 ** plane);
     await program(alone);
-    for (const [row, sums] of (await answers(plane, rows)).entries()) {
-      for (let j = 0; j < columns; j++) {
-        const sum = (sums[j] - offsets[plane][j]) * ranges[plane].steps[j];
-        cells[(plane * rows + row) * columns + j] = Math.max(0, sum / alone[row * columns + j]);
-      }
+    const sums = await readRows(session, block, ranges[plane], rows);
+    for (const [i, level] of alone.entries()) {
+      const conducted = (sums[i] - empty[plane][i % columns]) * ranges[plane].steps[i % columns];
+      cells[plane * rows * columns + i] = Math.max(0, conducted / level);
     }
   }
-  return cells;
+  return { cells, offsets: empty[planes] };
+}
+
+/**
+ * What the cells make of the levels by now: rows x columns, in unit cells. Takes no samples. The converters' range is
+ * another one afterwards.
+ * @param offsets from when the tile was empty
+ */
+export async function readWorth(
+  session: Session,
+  profile: AcceleratorProfile,
+  block: Block,
+  offsets: Float64Array,
+): Promise<Float32Array> {
+  const range = rangeOfAll(profile, block.columns);
+  const sums = await readRows(session, block, range, block.rows);
+  return Float32Array.from(sums, (sum, i) => (sum - offsets[i % block.columns]) * range.steps[i % block.columns]);
+}
+
+/** Sums of the first `count` rows, one after the other. */
+async function readRows(session: Session, { tile, columns }: Block, range: Range, count: number): Promise<Int16Array> {
+  await setRange(session, tile, range);
+  const replies = Array.from({ length: count }, (_, row) => session.request("readRow", { tile, row }));
+  const sums = new Int16Array(count * columns);
+  for (const [row, reply] of (await Promise.all(replies)).entries()) {
+    sums.set(new Int16Array(Uint8Array.from(reply.sums).buffer), row * columns);
+  }
+  return sums;
 }
 
 /** Rows of the empty tile that are read: they differ by noise only. */
 const EMPTY_ROWS = 8;
 
+async function emptyRow(session: Session, block: Block, range: Range): Promise<Float64Array> {
+  const count = Math.min(block.rows, EMPTY_ROWS);
+  return columnMeans(await readRows(session, block, range, count), count, block.columns);
+}
+
 /**
- * For rows that hold levels of one plane only, and code 1, for which bit 0 counts: its cells fill the range and are
- * read several times; the other planes have nothing to say and are read with steps so fine that neither has their noise.
+ * For levels of one plane, and code 1, of which only bit 0 counts: the plane's cells fill the range and are read several
+ * times; the others have nothing to say and are read with steps so fine that nothing of their noise is heard.
  */
-function rangeOfPlane({ array, converter, cells }: AcceleratorProfile, plane: number, columns: number): Range {
+function rangeOfPlane(profile: AcceleratorProfile, plane: number, columns: number): Range {
+  const step = stepOfOneCell(profile);
+  const mostHalvings = Math.max(0, Math.floor(Math.log2(step / FINEST_STEP)));
+  const readOf = (other: number): number => (other === plane ? repeated(plane) : Math.min(other, mostHalvings));
+  return { steps: new Float32Array(columns).fill(step), reads: readsOf(profile, readOf) };
+}
+
+/** For whole levels. */
+function rangeOfAll(profile: AcceleratorProfile, columns: number): Range {
+  return { steps: new Float32Array(columns).fill(stepOfOneCell(profile)), reads: readsOf(profile, repeated) };
+}
+
+function repeated(plane: number): number {
+  return Math.min(plane, MOST_REPEATS) << 4;
+}
+
+function readsOf({ array }: AcceleratorProfile, readOf: (plane: number) => number): Uint8Array {
+  const reads = new Uint8Array(planeCount(array) * INPUT_BITS);
+  for (let plane = 0; plane < planeCount(array); plane++) reads[plane * INPUT_BITS] = readOf(plane);
+  return reads;
+}
+
+/** A cell on its own ends within the range. */
+function stepOfOneCell({ converter, cells }: AcceleratorProfile): number {
   const spread = cells.model === "sram" ? Math.hypot(cells.sigma, converter.gainSigma) : 0;
   const codes = 2 ** (converter.bits - 1) - 1;
-  const room = Math.max(1, codes - SIGMAS * converter.offsetLsb);
-  const step = (1 + SIGMAS * spread) / room;
-  const mostHalvings = Math.max(0, Math.floor(Math.log2(step / FINEST_STEP)));
-  const reads = new Uint8Array(planeCount(array) * INPUT_BITS);
-  for (let other = 0; other < planeCount(array); other++) {
-    reads[other * INPUT_BITS] = other === plane ? Math.min(plane, MOST_REPEATS) << 4 : Math.min(other, mostHalvings);
-  }
-  return { steps: new Float32Array(columns).fill(step), reads };
+  return (1 + SIGMAS * spread) / Math.max(1, codes - SIGMAS * converter.offsetLsb);
 }
 
 function leastPlane({ array, cells }: AcceleratorProfile): number {

@@ -12,13 +12,22 @@ export interface Resident {
   /** For fresh cells, and as the converters are set now. */
   readonly freshRange: Range;
   range: Range;
+  /** What the cells make of the levels by now, rows x columns, in unit cells of a fresh tile's strength. */
+  worth: Float32Array;
+  /** What an empty tile answered to one row (read-back.ts), where that was asked. */
+  readonly emptyRow: Float64Array | undefined;
   /** Input bits x columns: what each used input bit adds to a sum, in converter codes; see offsets.ts. */
   offsets: Float32Array;
   /** Bytes per sum: two until the device says that they do not suffice. */
   width: 2 | 4;
 }
 
-export function resident(profile: AcceleratorProfile, layer: UnitLayer, block: Block): Resident {
+export function resident(
+  profile: AcceleratorProfile,
+  layer: UnitLayer,
+  block: Block,
+  emptyRow?: Float64Array | undefined,
+): Resident {
   const typical = slice(layer.typicalInputs, layer.rows, 0, layer.typicalInputs.length / layer.rows, block);
   const freshRange = chooseRange(profile, block, typical);
   return {
@@ -26,6 +35,8 @@ export function resident(profile: AcceleratorProfile, layer: UnitLayer, block: B
     typical,
     freshRange,
     range: freshRange,
+    worth: block.worth,
+    emptyRow,
     offsets: new Float32Array(INPUT_BITS * block.columns),
     width: 2,
   };
@@ -83,8 +94,8 @@ const STRONGEST = 1.5;
  * How strong the signals are by now: regression of `sums`, the tile's answer to its typical inputs, on what the answer
  * should be, over all columns.
  */
-export function strengthOf({ block, typical, range }: Resident, sums: Int32Array): number {
-  const { rows, columns, worth } = block;
+export function strengthOf({ block, worth, typical, range }: Resident, sums: Int32Array): number {
+  const { rows, columns } = block;
   const count = typical.length / rows;
   let [covariance, variance] = [0, 0];
   for (let column = 0; column < columns; column++) {

@@ -121,8 +121,11 @@ test("levels: 8 bits are nearer to the weights than 4, and a column of zeros sta
     if (i % 8 === 3) layer.weights[i] = 0;
   });
   const errors = [4, 8].map((weightBits) => {
-    const [placement] = mapLayers([layer], { ...sram.array, weightBits });
-    const nominal = nominalWeights(placement);
+    const [{ blocks }] = mapLayers([layer], { ...sram.array, weightBits });
+    const nominal = nominalWeights(
+      layer,
+      blocks.map((block) => ({ block, worth: block.worth })),
+    );
     assert.ok(nominal.every((weight, i) => i % 8 !== 3 || weight === 0));
     return Math.sqrt(nominal.reduce((sum, w, i) => sum + (w - layer.weights[i]) ** 2, 0) / layer.weights.length);
   });

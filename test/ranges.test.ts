@@ -109,7 +109,7 @@ test("offsets of input planes that only some vectors use are estimated and taken
   const vectors = codes(2);
   const before = error(answered(profile, one, vectors), meant(one.block, vectors));
   const sums = sumsOf(tileOf(profile, one), one.typical);
-  one.offsets = offsetsOf(profile, one.block, one.range, one.typical, sums, strengthOf(one, sums));
+  one.offsets = offsetsOf(profile, one, sums, strengthOf(one, sums));
   const after = error(answered(profile, one, vectors), meant(one.block, vectors));
   assert.ok(after < 0.7 * before, `${after} with the offsets known, ${before} without`);
 });
@@ -118,7 +118,7 @@ test("no offsets are looked for where every plane is converted: they are a bias"
   const profile = { ...sram, converter: { ...sram.converter, skipsEmptyPlanes: false } };
   const one = placed(profile);
   const sums = sumsOf(tileOf(profile, one), one.typical);
-  assert.ok(offsetsOf(profile, one.block, one.range, one.typical, sums, 1).every((offset) => offset === 0));
+  assert.ok(offsetsOf(profile, one, sums, 1).every((offset) => offset === 0));
 });
 
 test("levels are rounded so that errors cancel on typical inputs", () => {

@@ -34,12 +34,19 @@ const layer: UnitLayer = {
   typicalInputs: codes,
 };
 
-async function sessionWith(profile: AcceleratorProfile): Promise<{ clock: ManualClock; session: Session }> {
+interface Bench {
+  readonly clock: ManualClock;
+  readonly device: EmulatedDevice;
+  readonly session: Session;
+}
+
+async function sessionWith(profile: AcceleratorProfile): Promise<Bench> {
   const clock = new ManualClock();
-  const { connect } = lineTo(new EmulatedDevice(profile, { seed: 1, bootId: 1 }), { seed: 0 });
+  const device = new EmulatedDevice(profile, { seed: 1, bootId: 1 });
+  const { connect } = lineTo(device, { seed: 0 });
   const session = new Session(connect, { clock });
   await clock.until(session.reconnect());
-  return { clock, session };
+  return { clock, device, session };
 }
 
 const rms = (values: readonly number[]): number =>
@@ -52,10 +59,10 @@ for (const given of [bits4, bits8]) {
     const { clock, session } = await sessionWith(profile);
     const [{ blocks }] = mapLayers([layer], array);
     const [block] = blocks;
-    const read = await clock.until(readCells(session, profile, block));
+    const { cells: read } = await clock.until(readCells(session, profile, block));
     const all = new Float32Array(array.rows * planeCount(array) * array.columns).fill(1);
-    const cells = sramCells(profile, profile.cells as SramCells, seedOf(seedOf(1, block.tile), 1));
-    const conducts = cells.conductances(all, 1, { ageSeconds: 0, temperatureC: 25 });
+    const chip = sramCells(profile, profile.cells as SramCells, seedOf(seedOf(1, block.tile), 1));
+    const conducts = chip.conductances(all, 1, { ageSeconds: 0, temperatureC: 25 });
     for (let plane = 1; plane < planeCount(array); plane++) {
       const differences = Array.from({ length: ROWS * COLUMNS }, (_, i) => {
         const [row, column] = [Math.floor(i / COLUMNS), i % COLUMNS];
@@ -70,13 +77,11 @@ for (const given of [bits4, bits8]) {
 
 test("levels chosen for cells that differ by 10 % give back most of what that costs", () => {
   const errorOf = (blocks: readonly Block[], worthOf: (block: Block, at: number) => number): number => {
-    const weights = nominalWeights({
-      layer,
-      blocks: blocks.map((block) => ({
-        ...block,
-        worth: Float32Array.from(block.levels, (_, at) => worthOf(block, at)),
-      })),
-    });
+    const held = blocks.map((block) => ({
+      block,
+      worth: Float32Array.from(block.levels, (_, at) => worthOf(block, at)),
+    }));
+    const weights = nominalWeights(layer, held);
     return rms([...weights].map((weight, i) => weight - layer.weights[i]));
   };
   for (const { array } of [bits4, bits8]) {
@@ -99,7 +104,7 @@ test("levels chosen for cells that differ by 10 % give back most of what that co
     };
     const alike = errorOf(placement.blocks, (block, at) => block.levels[at]);
     const unaware = errorOf(placement.blocks, conducted);
-    roundToCells(placement, cells, planes);
+    roundToCells(placement, (block) => cells.get(block), planes);
     const aware = errorOf(placement.blocks, conducted);
     const figures = `${alike} if they were alike, ${unaware} when they differ, ${aware} rounded to them`;
     assert.ok(aware ** 2 - alike ** 2 < 0.5 * (unaware ** 2 - alike ** 2), figures);
@@ -112,6 +117,19 @@ test("levels chosen for cells that differ by 10 % give back most of what that co
   }
 });
 
+/** |answers - what the weights answer| / |what the weights answer|. */
+function errorTo(weights: Float32Array, answers: Float32Array): number {
+  let [error, power] = [0, 0];
+  for (let i = 0; i < answers.length; i++) {
+    let meant = 0;
+    const [vector, column] = [Math.floor(i / COLUMNS), i % COLUMNS];
+    for (let row = 0; row < ROWS; row++) meant += codes[vector * ROWS + row] * weights[row * COLUMNS + column];
+    error += (answers[i] - meant) ** 2;
+    power += meant ** 2;
+  }
+  return Math.sqrt(error / power);
+}
+
 test("a layer on 8-bit cells that were read answers with less than two thirds of the error", async () => {
   if (bits8.cells.model !== "sram") throw new Error("another model");
   const unread = { ...bits8, cells: { ...bits8.cells, sigma: 0 } };
@@ -119,19 +137,26 @@ test("a layer on 8-bit cells that were read answers with less than two thirds of
   for (const known of [unread, bits8]) {
     const { clock, session } = await sessionWith(bits8);
     const unit = await clock.until(AcceleratorUnit.place(session, known, [layer]));
-    const answers = await clock.until(unit.multiply("a", codes, VECTORS));
-    let [error, power] = [0, 0];
-    for (let i = 0; i < answers.length; i++) {
-      let meant = 0;
-      const [vector, column] = [Math.floor(i / COLUMNS), i % COLUMNS];
-      for (let row = 0; row < ROWS; row++) meant += codes[vector * ROWS + row] * layer.weights[row * COLUMNS + column];
-      error += (answers[i] - meant) ** 2;
-      power += meant ** 2;
-    }
-    errors.push(Math.sqrt(error / power));
+    errors.push(errorTo(layer.weights, await clock.until(unit.multiply("a", codes, VECTORS))));
     await session.close();
   }
   assert.ok(errors[1] < 0.67 * errors[0], String(errors));
+});
+
+test("after a year the weights are known again without a sample, and after programming they are as before", async () => {
+  const { clock, session, device } = await sessionWith(bits8);
+  const unit = await clock.until(AcceleratorUnit.place(session, bits8, [layer]));
+  const answered = (): Promise<Float32Array> => clock.until(unit.multiply("a", codes, VECTORS));
+  const fresh = await unit.nominal("a");
+  device.chip.age(31_557_600);
+  await clock.until(unit.rerange());
+  const [old, answers] = [await unit.nominal("a"), await answered()];
+  const [known, stale] = [errorTo(old, answers), errorTo(fresh, answers)];
+  assert.ok(known < 0.5 * stale, `${known} from the weights as they are, ${stale} from those programmed`);
+  await clock.until(unit.reprogram());
+  assert.equal(await unit.nominal("a"), fresh);
+  assert.ok(errorTo(fresh, await answered()) < 0.5 * stale);
+  await session.close();
 });
 
 test("cells that are drawn anew when they are programmed, or that do not differ, are not read", async () => {
