@@ -19,30 +19,28 @@ const BEYOND = 128;
 export function packDepthwise(memory: Memory, step: DepthwiseStep, family: Family): Packed {
   const { weights, kernel, dilation } = step;
   const { columns, codes } = weights;
-  if ([...kernel, ...dilation].join() !== "3,3,1,1") return packAny(memory, step, "depthwise");
+  const square = [...kernel, ...dilation].join() === "3,3,1,1";
+  if (!square || family === "plain") return packAny(memory, step);
   const turned = codes.map((_, i) => codes[TURNED[Math.floor(i / columns)] * columns + (i % columns)]);
-  if (family !== "plain" && isNarrow(turned, columns, STEPS)) return packSides(memory, step, turned, family);
-  const special = isNarrow(codes, columns, [{ row: 0, count: TURNED.length }]);
-  return packAny(memory, step, special ? "depthwise3" : "depthwise");
+  return isNarrow(turned, columns, STEPS) ? packSides(memory, step, turned, family) : packAny(memory, step);
 }
 
-function packAny(memory: Memory, step: DepthwiseStep, kernel: "depthwise" | "depthwise3"): Packed {
+function packAny(memory: Memory, step: DepthwiseStep): Packed {
   const { weights, input, output } = step;
   const { rows, columns, codes } = weights;
   const { scales, bias, target } = foldProduct(step);
   const { taps } = windowsOf(step);
   const even = taps.length % 2 === 0 ? taps : [...taps, taps[taps.length - 1]];
-  const packed = kernel === "depthwise" ? packPairs(codes, rows, columns) : packPanels(Int16Array.from(codes), columns);
   const descriptor = describe(memory, "Depthwise", {
     window: describeWindow(memory, step, input.zeroPoint),
     target: describeTarget(memory, output, target),
     pairs: memory.keep(Int32Array.from(even)),
     pairCount: even.length / 2,
-    weights: memory.keep(packed),
+    weights: memory.keep(packPairs(codes, rows, columns)),
     scales: memory.keep(packPanels(scales, columns)),
     bias: memory.keep(packPanels(bias, columns)),
   });
-  return { kernel, descriptor };
+  return { kernel: "depthwise", descriptor };
 }
 
 /** 3 x 3 with narrow weights: a product of rows side by side with a step per column of the kernel. */

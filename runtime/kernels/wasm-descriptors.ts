@@ -36,7 +36,15 @@ export const descriptors = {
     residual: "usize",
     residualScale: "f32",
   },
-  Convolution: { window: "Window", main: "Product", side: "Product" },
+  Convolution: {
+    window: "Window",
+    rows: "usize",
+    rowCount: "usize",
+    rowBytes: "usize",
+    gathered: "Window",
+    main: "Product",
+    side: "Product",
+  },
   Depthwise: {
     window: "Window",
     target: "Target",

@@ -107,10 +107,9 @@ export function packStarts(codes: Int8Array, columns: number, { blocks }: Packed
 }
 
 /** `values` is rows x columns; the result is panels x rows x 8, missing columns 0. */
-export function packPanels<T extends Float32Array | Int16Array>(values: T, columns: number): T {
-  const make = values.constructor as new (length: number) => T;
+export function packPanels(values: Float32Array, columns: number): Float32Array {
   const rows = columns === 0 ? 0 : values.length / columns;
-  const packed = new make(panelsOf(columns) * rows * PANEL);
+  const packed = new Float32Array(panelsOf(columns) * rows * PANEL);
   for (let row = 0; row < rows; row++) {
     for (let j = 0; j < columns; j++) {
       packed[(Math.floor(j / PANEL) * rows + row) * PANEL + (j % PANEL)] = values[row * columns + j];

@@ -15,11 +15,13 @@ import {
   packWeights,
   panelsOf,
 } from "./wasm-packing.ts";
-import { describeWindow } from "./wasm-window.ts";
+import { describeGathered, describeWindow } from "./wasm-window.ts";
 import { windowsOf } from "./windows.ts";
 
-/** Windows whose z is kept at a time (assembly/convolution.ts). */
+/** Windows whose z and codes are kept at a time (assembly/convolution.ts). */
 const STRIP = 32;
+/** What is copied at a time. */
+const VECTOR = 16;
 
 /** The export for a step and the address of its descriptor. */
 export interface Packed {
@@ -31,13 +33,22 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
   const { weights, input, output, residual } = step;
   const folded = foldProduct(step);
   const { surrogate } = folded;
-  const offsets = rowOffsets(windowsOf(step).taps, input.shape[2]);
   const rank = surrogate?.rank ?? 0;
+  const windows = windowsOf(step);
+  const [, , channels] = input.shape;
+  const rows = panelsOf(weights.columns) + panelsOf(rank) > 1 ? shortRows(windows.taps, channels) : [];
+  const offsets =
+    rows.length > 0 ? Int32Array.from({ length: weights.rows }, (_, i) => i) : rowOffsets(windows.taps, channels);
   const zPitch = PANEL * panelsOf(rank);
   const z = memory.keep(new Float32Array(STRIP * zPitch));
   const main = packWeighted(memory, weights.codes, folded, offsets, weights.blockLength, family);
+  if (rows.length > 0) memory.scratch(windows.height * windows.pitch + STRIP * weights.rows + VECTOR);
   const descriptor = describe(memory, "Convolution", {
     window: describeWindow(memory, step, input.zeroPoint),
+    rows: rows.length > 0 ? memory.keep(Int32Array.from(rows)) : 0,
+    rowCount: rows.length,
+    rowBytes: weights.rows / Math.max(1, rows.length),
+    gathered: describeGathered(memory, STRIP, weights.rows),
     main: describe(memory, "Product", {
       ...main.fields,
       target: describeTarget(memory, output, folded.target, saturates(folded, weights)),
@@ -86,6 +97,16 @@ function describeSide(
 }
 
 const NOTHING = { a: new Int8Array(), rank: 0, scales: new Float32Array(), bias: new Float32Array() };
+
+/**
+ * Where the rows of a window are, relative to it, if they are so short that windows are better copied together first:
+ * a row that ends within a step, or after one or two, costs as much as several.
+ */
+function shortRows(taps: readonly number[], channels: number): number[] {
+  const rows = taps.filter((tap, i) => i === 0 || tap !== taps[i - 1] + channels);
+  const bytes = (taps.length * channels) / rows.length;
+  return rows.length > 1 && bytes <= VECTOR && Number.isInteger(bytes) ? rows : [];
+}
 
 /** Where the code of each row of weights is, relative to the window. */
 function rowOffsets(taps: readonly number[], channels: number): Int32Array {

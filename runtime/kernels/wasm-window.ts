@@ -33,3 +33,21 @@ export function describeWindow(
     stepY,
   });
 }
+
+/** `count` windows of `bytes` codes, one after the other in scratch. */
+export function describeGathered(memory: Memory, count: number, bytes: number): number {
+  return describe(memory, "Window", {
+    input: 0,
+    bordered: 0,
+    border: 0,
+    inputRows: 0,
+    rowBytes: 0,
+    pitch: 0,
+    inset: 0,
+    imageBytes: 0,
+    positions: count,
+    width: count,
+    stepX: bytes,
+    stepY: 0,
+  });
+}

@@ -1,5 +1,5 @@
 import { Convolution } from "./descriptors";
-import { imageOf, windowAt } from "./memory";
+import { imageOf, scratch, windowAt } from "./memory";
 import { product1, product1x32, product4 } from "./product";
 
 export function conv2d(d: Convolution): void {
@@ -14,22 +14,41 @@ export function conv2d_narrow(d: Convolution): void {
 /** Windows by fours, and one that is left over alone. */
 function convolve<W>(d: Convolution): void {
   const window = d.window, image = imageOf(window);
-  const positions = window.positions, alone = (positions & 3) == 1;
+  const positions = window.positions, alone = (positions & 3) == 1 && !d.rows;
   matrix<W>(d, image, alone ? positions - 1 : positions);
   if (alone) vector<W>(d, windowAt(window, image, positions - 1), positions - 1);
 }
 
-/** For how many windows there is room for z (wasm-product.ts). */
+/** For how many windows there is room for z and for their codes (wasm-product.ts). */
 const STRIP: i32 = 32;
 
-/** The surrogate's z first, strip by strip, of whole fours: its weights are always narrow. */
+/** The surrogate's z first, strip by strip, of whole fours. */
 function matrix<W>(d: Convolution, image: usize, positions: i32): void {
-  const window = d.window, main = d.main, side = d.side;
-  const strip = side.panels ? STRIP : positions;
+  const main = d.main, side = d.side, rows = d.rows;
+  const strip = side.panels || rows ? STRIP : positions;
+  const window = rows ? d.gathered : d.window, codes = rows ? scratch() + d.window.imageBytes : image;
   for (let p = 0; p < positions; p += strip) {
-    const count = min(strip, positions - p);
-    if (side.panels) product4<u8>(side, window, image, p, (count + 3) & ~3, 0);
-    product4<W>(main, window, image, p, count, p);
+    const count = min(strip, positions - p), from = rows ? 0 : p;
+    if (rows) gather(d, image, p, (count + 3) & ~3, codes);
+    if (side.panels) product4<W>(side, window, codes, from, (count + 3) & ~3, 0);
+    product4<W>(main, window, codes, from, count, p);
+  }
+}
+
+/** The codes of `count` windows from number `from` on, row by row of up to a vector, which is what each writes. The last
+ * window stands in for those beyond it. */
+function gather(d: Convolution, image: usize, from: i32, count: i32, to: usize): void {
+  const window = d.window, rows = d.rows, end = rows + (d.rowCount << 2), rowBytes = d.rowBytes;
+  let x = from % window.width;
+  let at = windowAt(window, image, from);
+  for (const last = from + count; from < last; ) {
+    for (let row = rows; row < end; row += 4, to += rowBytes) v128.store(to, v128.load(at + load<usize>(row)));
+    from++;
+    x++;
+    at += window.stepX;
+    if (x < window.width && from < window.positions) continue;
+    x = 0;
+    at = windowAt(window, image, from);
   }
 }
 
@@ -37,7 +56,7 @@ function vector<W>(d: Convolution, at: usize, position: i32): void {
   const main = d.main, side = d.side;
   const start = <usize>(position * main.target.columns);
   let panel: usize = 0;
-  for (; panel < side.panels; panel++) product1<u8>(side, panel, at, 0);
+  for (; panel < side.panels; panel++) product1<W>(side, panel, at, 0);
   for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(main, panel, at, start);
   for (; panel < main.panels; panel++) product1<W>(main, panel, at, start);
 }

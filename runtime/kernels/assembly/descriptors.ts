@@ -58,10 +58,16 @@ export class Product {
   residualScale: f32;
 }
 
-/** The side product is the surrogate's first factor: z of four windows. Without a surrogate it has no panels. */
+/** The side product is the surrogate's first factor: z of some windows. Without a surrogate it has no panels. */
 @unmanaged
 export class Convolution {
   window: Window;
+  /** Where the rows of a window are, relative to it, if it is multiplied in a copy of its own (0: it is not). */
+  rows: usize;
+  rowCount: usize;
+  rowBytes: usize;
+  /** The copies of some windows as an image. */
+  gathered: Window;
   main: Product;
   side: Product;
 }
@@ -73,7 +79,7 @@ export class Depthwise {
   /** Pairs of kernel elements, each two offsets relative to the window. */
   pairs: usize;
   pairCount: i32;
-  /** Eight channels after eight channels, 16 bits: per pair 8 x 2 weights; 3 x 3: per kernel element 8. */
+  /** Eight channels after eight channels: per pair 8 x 2 weights of 16 bits. */
   weights: usize;
   scales: usize;
   bias: usize;
