@@ -83,7 +83,7 @@ function describeSide(
       output: z,
       columns: PANEL * panelsOf(rank),
       codes: 0,
-      saturates: 0,
+      saturates: 1,
       lowest: min,
       highest: max,
     }),

@@ -43,13 +43,20 @@ function addHigh(sum: v128, codes: v128, scale: v128): v128 {
   return real(i32x4.extend_high_i16x8_s(codes), scale, sum);
 }
 
+@inline
+function storePair(to: usize, low: v128, high: v128): void {
+  v128.store(to, low);
+  v128.store(to, high, 16);
+}
+
 /** `count` windows from number `from` on, four at a time, in all panels. Their outputs are number `to` and the next. */
 export function product4<W>(d: Product, window: Window, image: usize, from: i32, count: i32, to: i32): void {
   const c = constant();
   const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
   const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
   const columns = d.target.columns, last = to + count - 1, width = window.width, step = window.stepX;
-  const simple = d.target.saturates, output = d.target.output;
+  const floats = !d.target.codes && d.target.saturates;
+  const simple = d.target.codes && d.target.saturates, output = d.target.output;
   const residual = d.residual, residualScale = f32x4.splat(d.residualScale);
   let x = from % width;
   let a0 = windowAt(window, image, from);
@@ -148,6 +155,12 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
         v128.store64_lane(to + o1, toCodes(y10, y11), 0);
         v128.store64_lane(to + o2, toCodes(y20, y21), 0);
         v128.store64_lane(to + o3, toCodes(y30, y31), 0);
+        continue;
+      }
+      if (floats) {
+        const to = output + (<usize>column << 2);
+        storePair(to + (o0 << 2), y00, y01), storePair(to + (o1 << 2), y10, y11);
+        storePair(to + (o2 << 2), y20, y21), storePair(to + (o3 << 2), y30, y31);
         continue;
       }
       finish(d, o0, column, y00, y01, lowest, highest);
