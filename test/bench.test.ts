@@ -1,9 +1,18 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { entry } from "../runtime/base/entry.ts";
 import { isFailure } from "../runtime/base/failure.ts";
+import { importModel } from "../runtime/model/import.ts";
+import { openModel } from "../runtime/open-model.ts";
+import { decodeModel } from "../runtime/quantize/file.ts";
+import { dequantizeMatrix } from "../runtime/quantize/format.ts";
 import { barChart } from "../tools/bar-chart.ts";
 import { bench } from "../tools/bench/bench.ts";
 import { benchChart, benchText } from "../tools/bench/command.ts";
+import { gemvContenders, layerOf } from "../tools/bench/gemv.ts";
 import { Lane } from "../tools/bench/lane.ts";
 
 const test = suite("bench");
@@ -51,6 +60,44 @@ test("an engine that can't run its file says why", async () => {
 test("an unknown format is refused before anything is measured", async () => {
   const error = await bench(model, { ...once, format: "int5" }, () => undefined).catch((reason: unknown) => reason);
   assert.ok(isFailure(error, "input/malformed"), String(error));
+});
+
+const folder = mkdtempSync(join(tmpdir(), "polaredge-gemv-"));
+test.after(() => rmSync(folder, { recursive: true }));
+
+test("one layer: ours is a model that multiplies, the others' files are their operators", async () => {
+  const contenders = await gemvContenders(layerOf("64x24"), folder);
+  const [own, ...peers] = contenders;
+  const runner = await openModel(own.file);
+  assert.equal(
+    [runner.input.shape, runner.output.shape],
+    [
+      [1, 64],
+      [1, 24],
+    ],
+  );
+  const prepared = decodeModel(readFileSync(own.file));
+  const weights = dequantizeMatrix(entry(prepared.layers, "y").matrix);
+  const x = Float32Array.from({ length: 64 }, (_, i) => (8 / 255) * ((i * 7) % 100));
+  const expected = Array.from({ length: 24 }, (_, j) =>
+    x.reduce((sum, value, k) => sum + value * weights[k * 24 + j], 0),
+  );
+  for (const [j, y] of runner.runSync(x).entries()) assert.ok(Math.abs(y - expected[j]) < 1e-3, `${y}, ${expected[j]}`);
+  for (const { name, file } of peers) {
+    const [, operator = ""] = name.split(" ");
+    const bytes = readFileSync(file);
+    if (operator === "Identity") assert.is(importModel(bytes, "x.onnx").graph.input.name, "x");
+    else assert.ok(bytes.includes(operator) && bytes.includes("com.microsoft"), name);
+  }
+});
+
+test("a layer is rows by columns, in whole blocks of rows", () => {
+  for (const text of ["640", "0x5", "33x8", "640x128x2", "axb"]) {
+    assert.throws(
+      () => layerOf(text),
+      (error: unknown) => isFailure(error, "input/malformed"),
+    );
+  }
 });
 
 test.run();

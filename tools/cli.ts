@@ -145,6 +145,10 @@ program
   .option("--profile <name>", "device profile: a name from `polaredge profile list` or a file", "raspberry-pi-4")
   .option("--peers", "also tfjs, onnxruntime (node, web) or LiteRT.js, by the model's format")
   .option("--peer-model <files...>", "the model as quantized for the peers: .onnx (QDQ), .tflite (int8)")
+  .option(
+    "--gemv <size>",
+    "instead of a model one layer, as 640x128, of 4-bit weights against onnxruntime's 4-bit kernels",
+  )
   .option("--install-peers", "install the peers (474 MB) into .peers first; nothing else needs them")
   .option("--processes <count>", "fresh processes per engine", wholeNumber, 3)
   .option("--rounds <count>", "rounds of 50 ms that the engines take in turn", wholeNumber, 10)
@@ -284,6 +288,7 @@ tail: p999Us over medianUs. stepNs: of a plan's step with nothing to compute. ra
 Examples:
   polaredge bench kws.onnx
   polaredge bench --install-peers
+  polaredge bench --gemv 640x128
   polaredge bench kws.onnx --peers --peer-model kws.u8.onnx kws.int8.tflite --json`;
 }
 

@@ -3,7 +3,9 @@ import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { ownContenders, peersOf } from "./contenders.ts";
 import { STEPS } from "./engines.ts";
+import { gemvContenders, layerOf } from "./gemv.ts";
 import { Lane } from "./lane.ts";
+import { assertPeers } from "./peers.ts";
 import type { Contender, Figures } from "./protocol.ts";
 
 export interface BenchOptions {
@@ -48,21 +50,42 @@ const always: readonly Contender[] = [
   { name: "empty steps", engine: "empty steps", file: "-" },
 ];
 
-export async function bench(path: string, options: BenchOptions, report: Report): Promise<BenchReport> {
+export function bench(path: string, options: BenchOptions, report: Report): Promise<BenchReport> {
+  return inFolder(async (folder) => {
+    const own = await ownContenders(path, options, folder);
+    return compared(basename(path), [...own, ...peersOf(path, options)], options, report);
+  });
+}
+
+/** Vectors through one layer of 4-bit weights, ROWSxCOLUMNS. @throws Failure input/missing without the peers */
+export async function benchGemv(size: string, options: BenchOptions, report: Report): Promise<BenchReport> {
+  const layer = layerOf(size);
+  assertPeers();
+  return inFolder(async (folder) => compared(size, await gemvContenders(layer, folder), options, report));
+}
+
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "polaredge-bench-"));
   try {
-    const own = await ownContenders(path, options, folder);
-    const contenders = [...own, ...peersOf(path, options), ...always];
-    const found = await measure(contenders, options, report);
-    const [runs, { minUs, medianUs }] = [found.slice(0, -1), found[found.length - 1]];
-    const node = process.version;
-    const [{ model: cpu }] = cpus();
-    const { processes, rounds } = options;
-    const stepNs = { min: (1000 * minUs) / STEPS, median: (1000 * medianUs) / STEPS };
-    return { model: basename(path), node, cpu, processes, rounds, runs, stepNs, ratios: ratiosOf(runs) };
+    return await work(folder);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+async function compared(
+  model: string,
+  contenders: readonly Contender[],
+  options: BenchOptions,
+  report: Report,
+): Promise<BenchReport> {
+  const found = await measure([...contenders, ...always], options, report);
+  const [runs, { minUs, medianUs }] = [found.slice(0, -1), found[found.length - 1]];
+  const node = process.version;
+  const [{ model: cpu }] = cpus();
+  const { processes, rounds } = options;
+  const stepNs = { min: (1000 * minUs) / STEPS, median: (1000 * medianUs) / STEPS };
+  return { model, node, cpu, processes, rounds, runs, stepNs, ratios: ratiosOf(runs) };
 }
 
 /** Fresh processes of all contenders take turns, so that what disturbs the machine disturbs all of them. */

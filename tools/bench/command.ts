@@ -4,21 +4,27 @@ import { Failure } from "../../runtime/base/failure.ts";
 import { type BarChart, barChart } from "../bar-chart.ts";
 import { progressBar } from "../progress.ts";
 import { table } from "../table.ts";
-import { type BenchOptions, type BenchReport, bench } from "./bench.ts";
+import { type BenchOptions, type BenchReport, bench, benchGemv } from "./bench.ts";
 import { installPeers } from "./peers.ts";
 
-export async function benchCommand(
-  model: string | undefined,
-  options: BenchOptions & { installPeers?: boolean; json?: boolean; svg?: string },
-): Promise<void> {
+interface CommandOptions extends BenchOptions {
+  readonly gemv?: string;
+  readonly installPeers?: boolean;
+  readonly json?: boolean;
+  readonly svg?: string;
+}
+
+export async function benchCommand(model: string | undefined, options: CommandOptions): Promise<void> {
   if (options.installPeers) installPeers();
-  if (model === undefined) {
+  const { gemv } = options;
+  if (gemv === undefined && model === undefined) {
     if (options.installPeers) return;
     throw new Failure("input/missing", "no model to measure; see polaredge bench --help");
   }
   const bar = progressBar();
+  const show = (done: number, of: number): void => bar.show("measure", done, of);
   try {
-    const report = await bench(model, options, (done, of) => bar.show("measure", done, of));
+    const report = gemv === undefined ? await bench(model ?? "", options, show) : await benchGemv(gemv, options, show);
     bar.end();
     if (options.svg !== undefined) await writeFile(options.svg, barChart(benchChart(report)));
     console.log(options.json ? JSON.stringify(report, undefined, 2) : benchText(report));

@@ -10,7 +10,7 @@ import { encodeModel } from "../../runtime/quantize/file.ts";
 import { sizeOf, type Tensor } from "../../runtime/tensor/tensor.ts";
 import { readBytes, readSamples } from "../inputs.ts";
 import type { BenchOptions } from "./bench.ts";
-import { peersInstalled } from "./peers.ts";
+import { assertPeers } from "./peers.ts";
 import type { Contender } from "./protocol.ts";
 
 /** The model in each format, prepared as a device would. INT8 gets no surrogates unless a rank is asked for. */
@@ -52,9 +52,7 @@ async function samplesFor(path: string, model: Uint8Array, { inputs }: BenchOpti
 
 export function peersOf(path: string, { peers, peerModel = [] }: BenchOptions): Contender[] {
   if (!peers) return [];
-  if (!peersInstalled()) {
-    throw new Failure("input/missing", "the peers are not installed; run `polaredge bench --install-peers` first");
-  }
+  assertPeers();
   const both = [{ kind: "f32", file: path }, ...peerModel.map((file) => ({ kind: "int8", file }))];
   const tfjs = { name: "tfjs-wasm f32", engine: "tfjs-wasm", file: path };
   const others = both.flatMap(({ kind, file }) =>

@@ -21,8 +21,10 @@ export function installPeers(): void {
   letLiteRtTakeInt8();
 }
 
-export function peersInstalled(): boolean {
-  return existsSync(join(folder, "node_modules", "onnxruntime-node"));
+/** @throws Failure input/missing */
+export function assertPeers(): void {
+  if (existsSync(join(folder, "node_modules", "onnxruntime-node"))) return;
+  throw new Failure("input/missing", "the peers are not installed; run `polaredge bench --install-peers` first");
 }
 
 export async function loadPeer<T>(name: string): Promise<T> {

@@ -1,12 +1,12 @@
 import { entry } from "../../runtime/base/entry.ts";
 import { BANDS, ORDERS } from "../bearing/features.ts";
 import { conditions } from "../bearing/machine.ts";
+import { encodeOnnx, type OnnxNode, type OnnxTensor } from "../onnx.ts";
 import { BATCH_NORM_EPSILON, type Layer, type Network } from "./network.ts";
-import { encodeOnnx, type OnnxNode, type OnnxTensor } from "./onnx.ts";
 
 /** The trained network as an ONNX file, input [1, 1, BANDS, ORDERS], output probabilities [1, classes]. */
 export async function exportOnnx(net: Network, version: string): Promise<Uint8Array> {
-  const values = new Map<string, OnnxTensor>();
+  const values = new Map<string, FloatTensor>();
   for (const [name, variable] of net.variables) {
     values.set(name, { name, shape: variable.shape, data: (await variable.data()) as Float32Array });
   }
@@ -20,6 +20,8 @@ export async function exportOnnx(net: Network, version: string): Promise<Uint8Ar
     metadata: { classes: conditions.join(",") },
   });
 }
+
+type FloatTensor = OnnxTensor & { readonly data: Float32Array };
 
 function chain(layers: readonly Layer[]): OnnxNode[] {
   return layers.flatMap((layer, i) => nodesOf(layer, i === 0 ? "map" : layers[i - 1].name));
@@ -67,7 +69,7 @@ function ending(input: string): OnnxNode[] {
 }
 
 /** [taps, inputs, outputs] becomes [outputs, inputs, kernel, kernel]. */
-function tensorsOf(layer: Layer, values: ReadonlyMap<string, OnnxTensor>): OnnxTensor[] {
+function tensorsOf(layer: Layer, values: ReadonlyMap<string, FloatTensor>): OnnxTensor[] {
   const weight = entry(values, `${layer.name}.weight`);
   const [taps, inputs, outputs] = weight.shape;
   const data = new Float32Array(weight.data.length);
@@ -83,7 +85,7 @@ function tensorsOf(layer: Layer, values: ReadonlyMap<string, OnnxTensor>): OnnxT
 }
 
 /** [1, inputs, outputs] becomes [outputs, inputs]. */
-function tensorsOfDense(values: ReadonlyMap<string, OnnxTensor>): OnnxTensor[] {
+function tensorsOfDense(values: ReadonlyMap<string, FloatTensor>): OnnxTensor[] {
   const weight = entry(values, "classes.weight");
   const [inputs, outputs] = weight.shape.slice(-2);
   const data = weight.data.map((_, at) => weight.data[(at % inputs) * outputs + Math.floor(at / inputs)]);

@@ -1,7 +1,7 @@
 import { PbfWriter } from "pbf";
 
 /**
- * Writes ONNX as PyTorch exports it: NCHW, batch normalization as nodes of their own. Field numbers from onnx.proto3
+ * Writes ONNX: what PyTorch exports, and operators of onnxruntime's own. Field numbers from onnx.proto3
  * (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), in comments beside them.
  */
 export interface OnnxGraph {
@@ -21,6 +21,8 @@ export interface OnnxValue {
 
 export interface OnnxNode {
   readonly op: string;
+  /** Of operators that ONNX does not define. */
+  readonly domain?: "com.microsoft";
   readonly name: string;
   readonly inputs: readonly string[];
   readonly output: string;
@@ -33,20 +35,25 @@ export type Attribute = number | readonly number[] | { readonly float: number };
 export interface OnnxTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Float32Array | Uint8Array;
 }
 
 const IR_VERSION = 7;
 const OPSET = 13;
+const MICROSOFT_OPSET = 1;
 const FLOAT = 1;
+const UINT8 = 2;
 
 export function encodeOnnx(graph: OnnxGraph): Uint8Array {
   const pbf = new PbfWriter();
   pbf.writeVarintField(1, IR_VERSION); // ir_version
-  pbf.writeStringField(2, "polaredge tools/train"); // producer_name
+  pbf.writeStringField(2, "polaredge"); // producer_name
   pbf.writeStringField(3, graph.version); // producer_version
   pbf.writeMessage(7, writeGraph, graph); // graph
-  pbf.writeMessage(8, writeOpset, OPSET); // opset_import
+  pbf.writeMessage(8, writeOpset, { domain: "", version: OPSET }); // opset_import
+  if (graph.nodes.some(({ domain }) => domain)) {
+    pbf.writeMessage(8, writeOpset, { domain: "com.microsoft", version: MICROSOFT_OPSET });
+  }
   for (const entry of Object.entries(graph.metadata)) pbf.writeMessage(14, writeProperty, entry); // metadata_props
   return pbf.finish().slice();
 }
@@ -65,6 +72,7 @@ function writeNode(node: OnnxNode, pbf: PbfWriter): void {
   pbf.writeStringField(3, node.name); // name
   pbf.writeStringField(4, node.op); // op_type
   for (const entry of Object.entries(node.attributes ?? {})) pbf.writeMessage(5, writeAttribute, entry); // attribute
+  if (node.domain) pbf.writeStringField(7, node.domain); // domain
 }
 
 /** AttributeType: FLOAT 1, INT 2, INTS 7. */
@@ -80,9 +88,10 @@ function writeAttribute([name, value]: [string, Attribute], pbf: PbfWriter): voi
 
 function writeTensor(tensor: OnnxTensor, pbf: PbfWriter): void {
   for (const length of tensor.shape) pbf.writeVarintField(1, length); // dims
-  pbf.writeVarintField(2, FLOAT); // data_type
+  const { data } = tensor;
+  pbf.writeVarintField(2, data instanceof Uint8Array ? UINT8 : FLOAT); // data_type
   pbf.writeStringField(8, tensor.name); // name
-  pbf.writeBytesField(9, littleEndian(tensor.data)); // raw_data
+  pbf.writeBytesField(9, data instanceof Uint8Array ? data : littleEndian(data)); // raw_data
 }
 
 function littleEndian(values: Float32Array): Uint8Array {
@@ -109,8 +118,9 @@ function writeShape(shape: readonly number[], pbf: PbfWriter): void {
   for (const length of shape) pbf.writeMessage(1, (value, dim) => dim.writeVarintField(1, value), length); // dim.dim_value
 }
 
-function writeOpset(version: number, pbf: PbfWriter): void {
-  pbf.writeVarintField(2, version); // version, of the default domain
+function writeOpset({ domain, version }: { domain: string; version: number }, pbf: PbfWriter): void {
+  if (domain) pbf.writeStringField(1, domain); // domain
+  pbf.writeVarintField(2, version); // version
 }
 
 function writeProperty([key, value]: [string, string], pbf: PbfWriter): void {
