@@ -1,3 +1,4 @@
+import type { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
 import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
 import type { FormatName, PolarizedModel } from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
@@ -73,30 +74,44 @@ async function overBits({ basis, policy, measure }: Subject, float: number, repo
   ];
 }
 
-/** Each age on a chip of its own, since one that was recalibrated has other converter ranges. */
+/** One chip only grows old, another of its kind is recalibrated at each age: that leaves it other converter ranges. */
 async function overTime(address: string, subject: Subject, report: Report): Promise<Series[]> {
   const { model, basis } = subject;
   const measure = firstOf(subject.measure, MOST_OVER_TIME);
-  const points: { stale: number; recalibrated: number }[] = [];
-  for (const age of AGES) {
-    const device = await openAccelerator(address);
-    try {
-      const unit = await device.place(unitLayersOf(model, basis));
-      const fresh = await polarizeAccelerator(model, basis, unit);
-      device.emulated?.chip.age(parseAge(age));
-      const stale = await shareFrom(fresh, measure, report, unit);
-      await unit.rerange();
-      const again = await polarizeAccelerator(model, basis, unit);
-      points.push({ stale, recalibrated: await shareFrom(again, measure, report, unit) });
-    } finally {
-      await device.close();
-    }
-  }
+  const stale = await atEachAge(address, subject, async (unit) => {
+    const fresh = await polarizeAccelerator(model, basis, unit);
+    return () => shareFrom(fresh, measure, report, unit);
+  });
+  const recalibrated = await atEachAge(address, subject, async (unit) => async () => {
+    await unit.rerange();
+    return shareFrom(await polarizeAccelerator(model, basis, unit), measure, report, unit);
+  });
   return [
-    { name: "float", points: points.map((_, i) => [i, shareOf(measure.score(measure.truth))]) },
-    { name: "recalibrated then", points: points.map(({ recalibrated }, i) => [i, recalibrated]) },
-    { name: "as calibrated when fresh", points: points.map(({ stale }, i) => [i, stale]) },
+    { name: "float", points: AGES.map((_, i) => [i, shareOf(measure.score(measure.truth))]) },
+    { name: "recalibrated then", points: recalibrated },
+    { name: "as calibrated when fresh", points: stale },
   ];
+}
+
+/** What `begin`, given a chip that was just programmed, prepares to measure. */
+async function atEachAge(
+  address: string,
+  { model, basis }: Subject,
+  begin: (unit: AcceleratorUnit) => Promise<() => Promise<number>>,
+): Promise<Series["points"]> {
+  const device = await openAccelerator(address);
+  try {
+    const unit = await device.place(unitLayersOf(model, basis));
+    const share = await begin(unit);
+    const points: [number, number][] = [];
+    for (const [i, age] of AGES.entries()) {
+      device.emulated?.chip.age(parseAge(age));
+      points.push([i, await share()]);
+    }
+    return points;
+  } finally {
+    await device.close();
+  }
 }
 
 async function shareFrom(model: PolarizedModel, measure: Measure, report: Report, unit?: MatmulUnit): Promise<number> {
