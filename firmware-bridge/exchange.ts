@@ -16,7 +16,8 @@ const MAX_WINDOW = 127;
  * the pauses of a busy host: with 20 ms, 8 % of the requests were repeated for nothing on two loaded cores. Losses in
  * the middle of a stream do not wait for it (see `receive`), and a repetition of what is proven to be lost waits for the
  * much shorter `provenMs`: until it comes through, the window stands still. It grows to fourfold only: a serial line is
- * not congested.
+ * not congested. Every answer starts it anew (5.3), and once it has expired it stays as long as it is until a round trip
+ * is measured (5.5): or a device that has become slow is sent everything twice, which makes it slower still.
  */
 export const TIMER = {
   firstMs: 500,
@@ -27,6 +28,7 @@ export const TIMER = {
   giveUpMs: 4000,
   hopelessMs: 30_000,
 } as const;
+const MOST_DOUBLINGS = 2;
 
 export interface ExchangeCounters {
   sent: number;
@@ -65,6 +67,8 @@ export class Exchange<T> {
   #next = 0;
   #order = 0;
   #heardMs = 0;
+  /** How often the timer was doubled since the last measured round trip. */
+  #doublings = 0;
   #smoothMs: number | undefined;
   #varianceMs = 0;
 
@@ -91,13 +95,13 @@ export class Exchange<T> {
 
   /** An answer: whose it is, if anybody waits for it, and what may be sent now. */
   receive({ sequence, command }: Frame, nowMs: number): { ticket: T | undefined; send: Frame[] } {
+    this.#heardMs = nowMs;
     const answered = this.#pending.get(sequence);
     if (answered?.command !== command) {
       this.counters.duplicates++;
       return { ticket: undefined, send: [] };
     }
     this.#pending.delete(sequence);
-    this.#heardMs = nowMs;
     const lost: Pending<T>[] = [];
     if (answered.tries === 1) {
       this.#measure(nowMs - answered.sentMs);
@@ -120,6 +124,7 @@ export class Exchange<T> {
       const silentMs = nowMs - Math.max(firstSentMs, this.#heardMs);
       return tries >= TIMER.tries && (silentMs >= TIMER.giveUpMs || nowMs - firstSentMs >= TIMER.hopelessMs);
     });
+    if (late.some(({ proven }) => !proven)) this.#doublings = Math.min(this.#doublings + 1, MOST_DOUBLINGS);
     return { lost, send: lost ? [] : late.map((request) => this.#repeat(request, nowMs)) };
   }
 
@@ -183,12 +188,14 @@ export class Exchange<T> {
   #deadline({ sentMs, tries, proven }: Pending<T>): number {
     const base = this.#smoothMs === undefined ? TIMER.firstMs : this.#smoothMs + 4 * this.#varianceMs;
     const leastMs = proven ? TIMER.provenMs : TIMER.minMs;
-    const doublings = Math.min(proven ? tries - 2 : tries - 1, 2);
-    return sentMs + Math.min(Math.max(base, leastMs) * 2 ** doublings, TIMER.maxMs);
+    const doublings = proven ? Math.min(tries - 2, MOST_DOUBLINGS) : this.#doublings;
+    const sinceMs = proven ? sentMs : Math.max(sentMs, this.#heardMs);
+    return sinceMs + Math.min(Math.max(base, leastMs) * 2 ** doublings, TIMER.maxMs);
   }
 
   /** RFC 6298 section 2, with alpha = 1/8 and beta = 1/4. Repeated requests are not measured (Karn). */
   #measure(ms: number): void {
+    this.#doublings = 0;
     if (this.#smoothMs === undefined) {
       this.#smoothMs = ms;
       this.#varianceMs = ms / 2;

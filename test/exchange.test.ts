@@ -94,12 +94,35 @@ test("the timer learns the round trip (RFC 6298): 100 ms and half of it as varia
   exchange.receive(reply(0), 100);
   exchange.submit("b", PING, payload, 100);
   assert.is(exchange.deadlineMs, 100 + 100 + 4 * 50);
+  let now = 100;
   for (let i = 1; i < 200; i++) {
-    exchange.receive(reply(i & 0xff), 110);
-    exchange.submit("c", PING, payload, 100);
+    now += 10;
+    exchange.receive(reply(i & 0xff), now);
+    exchange.submit("c", PING, payload, now);
   }
   assert.ok(Math.abs((exchange.roundTripMs ?? 0) - 10) < 0.1);
-  assert.is(exchange.deadlineMs, 100 + TIMER.minMs, "never below the least");
+  assert.is(exchange.deadlineMs, now + TIMER.minMs, "never below the least");
+});
+
+test("a device that becomes ten times as slow is not sent everything twice", () => {
+  const { exchange } = started(4);
+  const answers: number[] = [];
+  let now = 0;
+  const serve = (eachMs: number, count: number): void => {
+    for (let i = 0; i < count; i++) {
+      for (const end = now + eachMs; now < end; now++) exchange.expire(now);
+      exchange.receive(reply(answers.length & 0xff), now);
+      answers.push(now);
+      exchange.submit("b", PING, payload, now);
+    }
+  };
+  serve(10, 100);
+  assert.is(exchange.counters.retransmits, 0);
+  serve(99, 100);
+  assert.is(exchange.counters.retransmits, 0, "each answer starts the timer anew");
+  serve(10, 100);
+  serve(350, 100);
+  assert.ok(exchange.counters.retransmits <= 8, `${exchange.counters.retransmits} for nothing while it learned`);
 });
 
 test("one request without an answer after all its tries means that the device is gone", () => {
