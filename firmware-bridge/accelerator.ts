@@ -1,14 +1,15 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
 import type { MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
-import { checkDevice, checkLayer } from "./checks.ts";
+import { checkDevice, checkLayer, isRefusal } from "./checks.ts";
 import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
 import { offsetsOf, usedBits } from "./offsets.ts";
 import { programBlock, setRange } from "./programmer.ts";
-import type { Refusal, Reply } from "./protocol/commands.ts";
+import type { Reply } from "./protocol/commands.ts";
 import { type CellReading, fitToCells, readsBack, readWorth } from "./read-back.ts";
 import { add, type Resident, resident, slice, strengthOf } from "./resident.ts";
 import type { LinkHealth, Session } from "./session.ts";
+import { batches, sumsOf } from "./sums.ts";
 
 export interface AcceleratorStatus extends Reply<"status"> {
   readonly link: LinkHealth;
@@ -17,9 +18,6 @@ export interface AcceleratorStatus extends Reply<"status"> {
 
 /** Of cells that cannot be read. */
 const noReadings: ReadonlyMap<Block, CellReading> = new Map();
-
-/** Of a request and of a reply besides vectors and sums. */
-const MULTIPLY_HEADER_BYTES = 5;
 
 /**
  * Layers on the tiles of an accelerator. Weights stay resident, vectors go in batches as large as a frame, and as many
@@ -41,6 +39,8 @@ export class AcceleratorUnit implements MatmulUnit {
   #released = false;
   #programming: Promise<void> | undefined;
   #programmings = 0;
+  /** By what to tell that cells, converters and offsets are still those of this unit; undefined while they change. */
+  #setUp: { readonly bootId: number; readonly revision: number } | undefined;
 
   private constructor(
     session: Session,
@@ -132,27 +132,26 @@ export class AcceleratorUnit implements MatmulUnit {
    * each weight has become. Takes no samples.
    */
   async rerange(): Promise<void> {
-    await this.#guard(async () => {
-      for (const residents of this.#residents.values()) {
-        for (const resident of residents) {
-          const strength = strengthOf(resident, await this.#sums(resident, resident.typical));
-          const { steps, reads } = resident.freshRange;
-          resident.range = { steps: steps.map((step) => step * strength), reads };
-          await this.#readWorth(resident, strength);
-          await setRange(this.#session, resident.block.tile, resident.range);
-          await this.#learnOffsets(resident);
-        }
-      }
-    });
+    await this.#guard(() =>
+      this.#change(async (resident) => {
+        const strength = strengthOf(resident, await sumsOf(this.#session, resident, resident.typical));
+        const { steps, reads } = resident.freshRange;
+        resident.range = { steps: steps.map((step) => step * strength), reads };
+        await this.#readWorth(resident, strength);
+        await setRange(this.#session, resident.block.tile, resident.range);
+      }),
+    );
   }
 
   /**
-   * Opens the link again if it is lost, and programs all tiles.
+   * Opens the link again if it is lost, and programs all tiles unless they are as this unit left them: when only the
+   * cable was pulled, calibrations stay good.
    * @throws Failure `bridge/wrong-device` if another chip answers than before, or another `bridge/...`.
    */
   async recover(): Promise<void> {
     if (!this.#session.connected) await this.#session.reconnect();
-    await this.reprogram();
+    if (this.#programming || !(await this.#isIntact())) await this.reprogram();
+    else this.#usable = !this.#released;
   }
 
   /** The tiles go to another unit; this one is of no use any more. */
@@ -169,22 +168,37 @@ export class AcceleratorUnit implements MatmulUnit {
 
   async #program(): Promise<void> {
     this.#usable = false;
+    await this.#session.settled();
     checkDevice(this.#session, this.#profile, this.uid);
-    for (const residents of this.#residents.values()) {
-      for (const resident of residents) {
-        resident.range = resident.freshRange;
-        resident.worth = resident.block.worth;
-        await programBlock(this.#session, resident.block, resident.range);
-        await this.#learnOffsets(resident);
-      }
-    }
+    await this.#change(async (resident) => {
+      resident.range = resident.freshRange;
+      resident.worth = resident.block.worth;
+      await programBlock(this.#session, resident.block, resident.range);
+    });
     this.#programmings++;
     this.#usable = !this.#released;
   }
 
-  async #learnOffsets(resident: Resident): Promise<void> {
-    const sums = await this.#sums(resident, resident.typical);
-    resident.offsets = offsetsOf(this.#profile, resident, sums, strengthOf(resident, sums));
+  /** Does `work` with each tile, learns its offsets then, and remembers by what all of it is known again. */
+  async #change(work: (resident: Resident) => Promise<void>): Promise<void> {
+    const { bootId } = this.#session.device;
+    this.#setUp = undefined;
+    for (const resident of [...this.#residents.values()].flat()) {
+      await work(resident);
+      const sums = await sumsOf(this.#session, resident, resident.typical);
+      resident.offsets = offsetsOf(this.#profile, resident, sums, strengthOf(resident, sums));
+    }
+    const { revision } = await this.#session.request("status", {});
+    this.#setUp = { bootId, revision };
+  }
+
+  /** Whether the device has not restarted since the last change, and nobody else has changed its tiles. */
+  async #isIntact(): Promise<boolean> {
+    const { device } = this.#session;
+    const setUp = this.#setUp;
+    if (setUp?.bootId !== device.bootId || device.uid !== this.uid) return false;
+    const { revision } = await this.#session.request("status", {});
+    return revision === setUp.revision && setUp === this.#setUp;
   }
 
   /** What is left of the weights, as strong as the signals were: their mean loss is in the steps. */
@@ -227,7 +241,7 @@ export class AcceleratorUnit implements MatmulUnit {
       bits: new Uint8Array(count),
     }));
     const jobs = parts.flatMap((part) =>
-      batches(count, this.#batch(part.resident.block, part.resident.width)).map(([from, length]) => ({
+      batches(this.#session, part.resident, count).map(([from, length]) => ({
         ...part,
         from,
         length,
@@ -239,7 +253,7 @@ export class AcceleratorUnit implements MatmulUnit {
         const { resident, sums, bits, from, length } = job;
         const vectors = slice(inputs, layer.rows, from, length, resident.block);
         bits.set(usedBits(vectors, resident.block.rows), from);
-        sums.set(await this.#sums(resident, vectors), from * resident.block.columns);
+        sums.set(await sumsOf(this.#session, resident, vectors), from * resident.block.columns);
       }
     };
     const workers = Array.from({ length: Math.min(this.#session.device.window, jobs.length) }, worker);
@@ -251,55 +265,11 @@ export class AcceleratorUnit implements MatmulUnit {
     for (const { resident, ...answers } of parts) add(products, layer.columns, resident, answers);
     return products;
   }
-
-  /** Sums of whole vectors, in converter codes: as i16 as long as the device can say them so. */
-  async #sums(resident: Resident, vectors: Uint8Array): Promise<Int32Array> {
-    try {
-      return await this.#ask(resident, vectors, resident.width);
-    } catch (error) {
-      if (!isRefusal(error, "too-wide")) throw error;
-    }
-    resident.width = 4;
-    return this.#ask(resident, vectors, 4);
-  }
-
-  async #ask({ block }: Resident, vectors: Uint8Array, width: 2 | 4): Promise<Int32Array> {
-    const { tile, rows, columns } = block;
-    const count = vectors.length / rows;
-    const sums = new Int32Array(count * columns);
-    for (const [from, length] of batches(count, this.#batch(block, width))) {
-      const part = vectors.subarray(from * rows, (from + length) * rows);
-      const reply = await this.#session.request("multiply", { tile, width, vectors: part });
-      if (reply.sums.length !== length * columns * width) {
-        throw new Failure("bridge/bad-reply", `tile ${tile}: ${reply.sums.length} bytes of sums for ${length} vectors`);
-      }
-      sums.set(width === 2 ? new Int16Array(reply.sums.buffer) : new Int32Array(reply.sums.buffer), from * columns);
-    }
-    return sums;
-  }
-
-  /** Vectors that fit in one frame, there and back. */
-  #batch({ rows, columns }: Block, width: 2 | 4): number {
-    const room = this.#session.device.mtu - MULTIPLY_HEADER_BYTES;
-    return Math.max(1, Math.floor(room / Math.max(rows, columns * width)));
-  }
-}
-
-function batches(count: number, most: number): [from: number, length: number][] {
-  return Array.from({ length: Math.ceil(count / most) }, (_, i) => [i * most, Math.min(most, count - i * most)]);
 }
 
 /** The link works, but the tiles do not hold what they should. */
 function hasRestarted(error: unknown): boolean {
-  return isEmpty(error) || (isFailure(error, "bridge/disconnected") && error.detail.restarted === true);
-}
-
-function isEmpty(error: unknown): boolean {
-  return isRefusal(error, "not-committed");
-}
-
-function isRefusal(error: unknown, refusal: Refusal): boolean {
-  return isFailure(error, "bridge/refused") && error.detail.refusal === refusal;
+  return isRefusal(error, "not-committed") || (isFailure(error, "bridge/disconnected") && error.detail.restarted === true);
 }
 
 function notPlaced(layer: string): Failure {

@@ -1,6 +1,7 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
-import { Failure } from "../runtime/base/failure.ts";
+import { Failure, isFailure } from "../runtime/base/failure.ts";
 import type { UnitLayer } from "../runtime/plan/unit.ts";
+import type { Refusal } from "./protocol/commands.ts";
 import type { Session } from "./session.ts";
 
 /** @throws Failure `bridge/wrong-device` unless the device is the chip `uid` and as the profile says. */
@@ -34,4 +35,9 @@ export function checkLayer({ name, rows, columns, weights, typicalInputs }: Unit
       `${name}: whole typical vectors of ${rows} codes expected, ${typicalInputs.length} bytes got`,
     );
   }
+}
+
+/** Whether the device refused for this reason. */
+export function isRefusal(error: unknown, refusal: Refusal): boolean {
+  return isFailure(error, "bridge/refused") && error.detail.refusal === refusal;
 }

@@ -20,7 +20,7 @@ const PAUSE = { firstMs: 250, longestMs: 2000 } as const;
 
 /**
  * A link that comes back by itself. It is opened at the first placing; when it is lost, or that failed, it is looked
- * for until it is there again, and what was placed last is programmed again.
+ * for until it is there again; what was placed last is programmed again unless the tiles still hold it.
  */
 export class StandingLink implements LinkedAccelerator {
   readonly #parts: StandingLinkParts;
@@ -110,7 +110,7 @@ export class StandingLink implements LinkedAccelerator {
     try {
       await (await this.#open()).recover();
       this.#linked = true;
-      this.#tell("restored", `the accelerator at ${name} is back and programmed`);
+      this.#tell("restored", `the accelerator at ${name} is back, its tiles programmed`);
     } catch (error) {
       this.#parts.onFault(error);
       if (!isFailure(error, "bridge/wrong-device")) return false;

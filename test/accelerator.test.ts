@@ -1,42 +1,16 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile, parseAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
-import { EmulatedDevice } from "../firmware-bridge/emulator/device.ts";
 import { mapLayers, nominalWeights } from "../firmware-bridge/mapping.ts";
 import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
-import { Session } from "../firmware-bridge/session.ts";
 import type { LineFaults } from "../firmware-bridge/transport/pair.ts";
-import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { isFailure } from "../runtime/base/failure.ts";
-import { gaussian } from "../runtime/base/random.ts";
-import type { UnitLayer } from "../runtime/plan/unit.ts";
-import { lineTo } from "./support/line.ts";
-import { ManualClock } from "./support/manual-clock.ts";
+import { bench, codes, layerOf, same, VECTORS } from "./support/accelerator-bench.ts";
 
 const test = suite("accelerator");
 const ideal = await loadAcceleratorProfile("ideal");
 const sram = await loadAcceleratorProfile("sram-bitplane-64x64");
-const VECTORS = 150;
-
-/** Normal weights, and the codes that a relu leaves. */
-function layerOf(name: string, rows: number, columns: number, positions = 10): UnitLayer {
-  const normal = gaussian(rows * 1000 + columns);
-  return {
-    name,
-    rows,
-    columns,
-    positions,
-    weights: Float32Array.from({ length: rows * columns }, () => 0.1 * normal()),
-    typicalInputs: codes(rows, VECTORS, 1),
-  };
-}
-
-function codes(rows: number, count: number, seed: number): Uint8Array {
-  const normal = gaussian(seed);
-  return Uint8Array.from({ length: rows * count }, () => Math.min(255, Math.max(0, 60 * normal())));
-}
 
 function product(weights: Float32Array, inputs: Uint8Array, rows: number, columns: number): Float64Array {
   const products = new Float64Array((inputs.length / rows) * columns);
@@ -67,29 +41,6 @@ function residual(got: Float32Array, expected: Float64Array, columns: number): n
 function largestDifference(got: ArrayLike<number>, expected: Float64Array): number {
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   return expected.reduce((most, value, i) => Math.max(most, Math.abs(got[i] - value)), 0) / largest;
-}
-
-/** assert.equal would print thousands of numbers. */
-function same(got: Float32Array, expected: Float32Array): void {
-  assert.is(got.length, expected.length);
-  const at = got.findIndex((value, i) => value !== expected[i]);
-  assert.is(at, -1, `${got[at]} instead of ${expected[at]} at ${at}`);
-}
-
-interface Bench {
-  readonly clock: ManualClock;
-  readonly device: EmulatedDevice;
-  readonly session: Session;
-  line(): Transport;
-}
-
-async function bench(profile: AcceleratorProfile, faults: LineFaults = { seed: 0 }, seed = 1): Promise<Bench> {
-  const clock = new ManualClock();
-  const device = new EmulatedDevice(profile, { seed, bootId: 1 });
-  const { connect, line } = lineTo(device, faults);
-  const session = new Session(connect, { clock });
-  await clock.until(session.reconnect());
-  return { clock, device, session, line };
 }
 
 const shapes: [rows: number, columns: number][] = [
@@ -195,52 +146,6 @@ test("over a bad line the products are the same as over a good one", async () =>
   };
   const bad = { seed: 1, byteErrors: 1e-4, drops: 0.02, duplicates: 0.02, splits: 0.2 };
   same(await run(bad), await run({ seed: 0 }));
-});
-
-test("a restart in the middle of a batch: tiles are programmed again, and the answer is right", async () => {
-  const { clock, session, device, line } = await bench(ideal);
-  const unit = await clock.until(AcceleratorUnit.place(session, ideal, [layerOf("a", 200, 100)]));
-  const inputs = codes(200, 300, 2);
-  const expected = await clock.until(unit.multiply("a", inputs, 300));
-  const work = unit.multiply("a", inputs, 300);
-  await clock.settle(3);
-  line().write(device.restart());
-  same(await clock.until(work), expected);
-  assert.equal([...unit.layers], ["a"]);
-  await session.close();
-});
-
-test("products asked for at the same time survive a restart together", async () => {
-  const { clock, session, device, line } = await bench(ideal);
-  const unit = await clock.until(
-    AcceleratorUnit.place(session, ideal, [layerOf("a", 200, 100), layerOf("b", 50, 100)]),
-  );
-  const ask = (): Promise<Float32Array[]> =>
-    Promise.all([unit.multiply("a", codes(200, 100, 2), 100), unit.multiply("b", codes(50, 100, 2), 100)]);
-  const expected = await clock.until(ask());
-  const work = ask();
-  await clock.settle(3);
-  line().write(device.restart());
-  const got = await clock.until(work);
-  got.forEach((products, i) => {
-    same(products, expected[i]);
-  });
-  await session.close();
-});
-
-test("unplugged: no layer is usable until recover(), which programs everything again", async () => {
-  const { clock, session, line } = await bench(ideal);
-  const unit = await clock.until(AcceleratorUnit.place(session, ideal, [layerOf("a", 20, 20)]));
-  const inputs = codes(20, 5, 2);
-  const expected = await clock.until(unit.multiply("a", inputs, 5));
-  await line().close();
-  await clock.settle();
-  assert.is(unit.layers.size, 0);
-  const error = await clock.until(unit.multiply("a", inputs, 5)).catch((reason: unknown) => reason);
-  assert.ok(isFailure(error, "bridge/disconnected"));
-  await clock.until(unit.recover());
-  assert.equal(await clock.until(unit.multiply("a", inputs, 5)), expected);
-  await session.close();
 });
 
 test("a device that is not what the profile says is refused", async () => {

@@ -96,6 +96,7 @@ test("counts: requests, round trips, bytes and restarts", async () => {
     "setRange",
     "readRow",
     "multiply",
+    "status",
   ]);
   const { multiply } = counts.commands;
   assert.equal([multiply?.requests, multiply?.refusals], [3 + LEARNING, 0]);

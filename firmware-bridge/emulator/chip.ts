@@ -45,6 +45,8 @@ export class Chip {
   #seed: number;
   #temperatureC: number;
   #sites = new Map<number, Site>();
+  /** How often tiles were changed on purpose since power-on. */
+  #revision = 0;
   #products = 0;
   #saturated = 0;
   #deadColumn = NO_COLUMN;
@@ -77,6 +79,7 @@ export class Chip {
       temperatureMc: Math.round(1000 * this.#temperatureC),
       ageSeconds: this.#oldestSeconds(),
       tilesCommitted: this.#programmed().length,
+      revision: this.#revision >>> 0,
       products: this.#products >>> 0,
       saturated: this.#saturated >>> 0,
     };
@@ -85,6 +88,7 @@ export class Chip {
   /** Volatile cells and buffers are lost. */
   powerCycle(): void {
     this.#sites = new Map();
+    this.#revision = 0;
   }
 
   /** Lets every programmed tile be this old. Tiles that are programmed later are fresh again. */
@@ -128,6 +132,7 @@ export class Chip {
     const levels = new Int8Array(site.written.buffer, 0, rows * columns);
     tile.program(levels, rows, columns, { ageSeconds, temperatureC: this.#temperatureC });
     site.programmed = { tile, ageSeconds };
+    this.#revision++;
   }
 
   setRange(index: number, bytes: Uint8Array, reads: Uint8Array): void {
@@ -144,6 +149,7 @@ export class Chip {
       }
     }
     tile.setRange(steps, reads);
+    this.#revision++;
   }
 
   multiply(index: number, width: number, vectors: Uint8Array, mtu: number): Reply<"multiply"> {

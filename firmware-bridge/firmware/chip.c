@@ -17,6 +17,8 @@
 static tile tiles[CHIP_TILES];
 static uint32_t chip_seed;
 static int32_t warmer_mc;
+/* How often tiles were changed on purpose since power-on. */
+static uint32_t revision;
 static uint32_t products;
 static uint32_t saturated_total;
 static uint8_t uid[8];
@@ -24,6 +26,7 @@ static uint8_t sums[LINK_MTU];
 static uint16_t dead_column;
 
 static void power_cycle(void) {
+    revision = 0;
     for (unsigned i = 0; i < CHIP_TILES; i++) {
         tiles[i].known = false;
         tiles[i].rows = 0;
@@ -70,6 +73,7 @@ uint8_t on_status(bridge_status_reply *reply) {
     reply->temperature_mc = CONVERTER_REFERENCE_MC + warmer_mc;
     reply->age_seconds = oldest_seconds();
     reply->tiles_committed = committed;
+    reply->revision = revision;
     reply->products = products;
     reply->frames = counters.frames;
     reply->discarded = counters.discarded;
@@ -134,6 +138,7 @@ uint8_t on_commit_tile(const bridge_commit_tile_request *request) {
     if (request->tile >= CHIP_TILES) return BRIDGE_REFUSAL_NO_SUCH_TILE;
     const uint32_t seed = seed_of(chip_seed, request->tile);
     tile_program(&tiles[request->tile], seed, request->rows, request->columns, hal_straps()->age_seconds);
+    revision++;
     return OK;
 }
 
@@ -167,6 +172,7 @@ uint8_t on_set_range(const bridge_set_range_request *request) {
     for (unsigned i = 0; i < to->columns; i++) to->steps[i] = step_at(request->steps.at + 4 * i);
     for (unsigned i = 0; i < sizeof to->reads; i++) to->reads[i] = request->reads.at[i];
     to->prepared = false;
+    revision++;
     return OK;
 }
 
@@ -230,6 +236,7 @@ uint8_t on_self_test(const bridge_self_test_request *request, bridge_self_test_r
         with->written[at] = (uint8_t)(at % CHIP_COLUMNS % 2 == 0 ? CHIP_MAX_LEVEL : -CHIP_MAX_LEVEL);
     }
     tile_program(with, seed_of(chip_seed, request->tile), CHIP_ROWS, CHIP_COLUMNS, hal_straps()->age_seconds);
+    revision++;
     tile_prepare(with, warmer_mc);
     static uint8_t dead[(CHIP_COLUMNS + 7) / 8];
     uint16_t weak_of[CHIP_COLUMNS] = {0};

@@ -53,6 +53,7 @@ void bridge_write_status_reply(bridge_writer *to, const bridge_status_reply *rep
     bridge_write_i32(to, reply->temperature_mc);
     bridge_write_u32(to, reply->age_seconds);
     bridge_write_u16(to, reply->tiles_committed);
+    bridge_write_u32(to, reply->revision);
     bridge_write_u32(to, reply->products);
     bridge_write_u32(to, reply->frames);
     bridge_write_u32(to, reply->discarded);

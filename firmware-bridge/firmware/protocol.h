@@ -66,13 +66,14 @@ typedef struct {
     uint32_t token;
 } bridge_ping_reply;
 
-/* How the device is. temperatureMc: thousandths of a degree Celsius. ageSeconds is the oldest tile's time since programming; products counts vectors. */
+/* How the device is. temperatureMc: thousandths of a degree Celsius. ageSeconds is the oldest tile's time since programming; products counts vectors; revision changes whenever a tile was programmed, emptied or its converters were set. */
 #define BRIDGE_STATUS 0x03
 typedef struct {
     uint32_t uptime_ms;
     int32_t temperature_mc;
     uint32_t age_seconds;
     uint16_t tiles_committed;
+    uint32_t revision;
     uint32_t products;
     uint32_t frames;
     uint32_t discarded;

@@ -52,13 +52,14 @@ export const commands = {
   status: {
     id: 0x03,
     about:
-      "How the device is. temperatureMc: thousandths of a degree Celsius. ageSeconds is the oldest tile's time since programming; products counts vectors.",
+      "How the device is. temperatureMc: thousandths of a degree Celsius. ageSeconds is the oldest tile's time since programming; products counts vectors; revision changes whenever a tile was programmed, emptied or its converters were set.",
     request: {},
     reply: {
       uptimeMs: "u32",
       temperatureMc: "i32",
       ageSeconds: "u32",
       tilesCommitted: "u16",
+      revision: "u32",
       products: "u32",
       frames: "u32",
       discarded: "u32",
