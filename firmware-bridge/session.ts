@@ -119,6 +119,11 @@ export class Session {
     return this.#opening;
   }
 
+  /** Resolves once a greeting that is under way is over, so that `device` is the one that is there now. */
+  async settled(): Promise<void> {
+    await this.#opening;
+  }
+
   async close(): Promise<void> {
     await this.#hangUp(disconnected("the session was closed"));
   }

@@ -68,12 +68,19 @@ test("unplugged: no layer is usable until recover(); then products go on as if n
 /** What may have happened to the tiles of a device whose cable was pulled: `fresh`, they have to be programmed. */
 const meanwhile: Readonly<Record<string, { fresh: boolean; happens(bench: Bench, unit: AcceleratorUnit): unknown }>> = {
   "nothing but time": { fresh: false, happens: ({ device }) => device.chip.age(3600) },
+  "a restart that was made good": {
+    fresh: false,
+    async happens({ clock, device, line }, unit) {
+      line().write(device.restart());
+      await clock.until(unit.multiply("a", codes(66, 1, 2), 1));
+    },
+  },
   "a restart": { fresh: true, happens: ({ device }) => device.restart() },
   "another host's levels": { fresh: true, happens: ({ device }) => device.chip.commit(1, 5, 5) },
-  "the same levels, programmed again": { fresh: true, happens: ({ device }) => device.chip.commit(0, 64, 64) },
+  "the same levels, programmed again": { fresh: true, happens: ({ device }) => device.chip.commit(0, 33, 10) },
   "another host's converters": {
     fresh: true,
-    happens: ({ device }) => device.chip.setRange(0, new Uint8Array(256).fill(1), new Uint8Array(24)),
+    happens: ({ device }) => device.chip.setRange(0, new Uint8Array(40).fill(1), new Uint8Array(24)),
   },
   "a re-range that ended midway": { fresh: true, happens: (bench, unit) => halfway(bench, unit.rerange()) },
   "a programming that ended midway": { fresh: true, happens: (bench, unit) => halfway(bench, unit.reprogram()) },
@@ -90,7 +97,7 @@ for (const [what, { fresh, happens }] of Object.entries(meanwhile)) {
   test(`recover() after ${what}: tiles are ${fresh ? "programmed again" : "kept"}`, async () => {
     const found = await bench(sram);
     const { clock, device, session, line } = found;
-    const unit = await clock.until(AcceleratorUnit.place(session, sram, [layerOf("a", 128, 64)]));
+    const unit = await clock.until(AcceleratorUnit.place(session, sram, [layerOf("a", 66, 10)]));
     await happens(found, unit);
     if (session.connected) await line().close();
     await clock.settle();

@@ -5,20 +5,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
+import type { QemuBoard } from "../firmware-bridge/emulator/qemu.ts";
 import { asset } from "../runtime/base/assets.ts";
 import { Failure } from "../runtime/base/failure.ts";
 
-/** The board that QEMU runs for a profile. Its memory decides which. */
-const boards: Readonly<Record<string, string>> = {
-  "sram-bitplane-128x64": "lm3s6965evb",
-  "sram-bitplane-64x64": "mps2-an386",
+/** What QEMU runs for a profile: its memory decides about the board, and where many bytes are moved the line. */
+const boards: Readonly<Record<string, QemuBoard>> = {
+  "sram-bitplane-128x64": { board: "lm3s6965evb", line: "uart" },
+  "sram-bitplane-64x64": { board: "mps2-an386", line: "semihosting" },
 };
 
 /** @throws Failure `profile/unknown` */
-export function boardOf({ name }: AcceleratorProfile): string {
+export function boardOf({ name }: AcceleratorProfile): QemuBoard {
   const board = boards[name];
   if (board) return board;
   throw new Failure("profile/unknown", `the firmware models ${Object.keys(boards).join(" and ")}, not ${name}`);
+}
+
+/** Makes the image of a board for QEMU. */
+export function buildFor({ board, line }: QemuBoard): string {
+  return buildFirmware(line === "uart" ? `${board}.elf` : `${board}-${line}.elf`);
 }
 
 const packages = {

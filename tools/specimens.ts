@@ -8,7 +8,7 @@ import { serve } from "../firmware-bridge/emulator/serve.ts";
 import type { Straps } from "../firmware-bridge/emulator/straps.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { Failure } from "../runtime/base/failure.ts";
-import { boardOf, buildFirmware, missingPrograms } from "./firmware.ts";
+import { boardOf, buildFirmware, buildFor, missingPrograms } from "./firmware.ts";
 
 /** What computes the emulated device: this process, or the C firmware on an emulated microcontroller. */
 export const backends = ["typescript", "qemu", "rp2040"] as const;
@@ -77,8 +77,8 @@ async function inQemu(profile: AcceleratorProfile, start: SpecimenStart): Promis
   const missing = missingPrograms("qemu-system-arm");
   if (missing) throw new Failure("input/missing", `no QEMU: ${missing}`);
   const board = boardOf(profile);
-  const firmware = buildFirmware(`${board}.elf`);
-  return microcontroller(`${board} in QEMU`, await QemuDevice.start({ board, firmware, ...strapsOf(profile, start) }));
+  const device = await QemuDevice.start({ ...board, firmware: buildFor(board), ...strapsOf(profile, start) });
+  return microcontroller(`${board.board} in QEMU`, device);
 }
 
 async function onRp2040(profile: AcceleratorProfile, start: SpecimenStart): Promise<Specimen> {

@@ -11,9 +11,14 @@ import { type Exposure, expose } from "./bench.ts";
 import { probeMemory } from "./probe.ts";
 import { STRAPS_ADDRESS, type Straps, strapWords } from "./straps.ts";
 
-export interface QemuStart extends Straps {
+export interface QemuBoard {
   /** QEMU's name of the machine. */
   readonly board: string;
+  /** What its firmware talks through: a UART as on the board, or QEMU's console, which is many times as fast. */
+  readonly line: "uart" | "semihosting";
+}
+
+export interface QemuStart extends QemuBoard, Straps {
   /** The firmware, an ELF file. */
   readonly firmware: string;
 }
@@ -21,7 +26,7 @@ export interface QemuStart extends Straps {
 /** QEMU writes each byte by itself; what comes in such a time is passed on together, as by a USB adapter. */
 const GATHER_MS = 1;
 /** Files of its folder: the ends of its serial line, and the socket of a debug probe. */
-const LINE = "uart";
+const LINE = "line";
 const PROBE = "probe";
 const run = promisify(execFile);
 
@@ -97,9 +102,14 @@ export class QemuDevice {
     this.#child.stdin?.write("system_reset\n");
   }
 
-  /** Lets time go by and the room become warm, without a word on the line. */
+  /** Lets time go by and the room become warm. A zero, no word of the protocol, wakes a firmware that waits for one. */
   expose(exposure: Exposure): Promise<void> {
-    return expose(probeMemory(join(this.#folder, PROBE)), exposure);
+    const memory = probeMemory(join(this.#folder, PROBE));
+    return expose({ ...memory, write: (...words) => memory.write(...words).then(() => this.#wake()) }, exposure);
+  }
+
+  #wake(): void {
+    this.#to.write(Uint8Array.of(0));
   }
 
   async stop(): Promise<void> {
@@ -114,16 +124,23 @@ export class QemuDevice {
   }
 }
 
-function argumentsOf({ board, firmware, ...straps }: QemuStart, folder: string): string[] {
+function argumentsOf({ board, line, firmware, ...straps }: QemuStart, folder: string): string[] {
   const loaders = strapWords(straps).flatMap((word, i) => [
     "-device",
     `loader,addr=0x${(STRAPS_ADDRESS + 4 * i).toString(16)},data=0x${word.toString(16)},data-len=4`,
   ]);
-  const line = `pipe:${join(folder, LINE)}`;
-  const probe = `socket,id=${PROBE},path=${join(folder, PROBE)},server=on,wait=off`;
-  const machine = ["-M", board, "-display", "none", "-monitor", "stdio", "-serial", line, "-kernel", firmware];
-  return [...machine, "-chardev", probe, "-gdb", `chardev:${PROBE}`, ...loaders];
+  const chardevs = [
+    `pipe,id=${LINE},path=${join(folder, LINE)}`,
+    `socket,id=${PROBE},path=${join(folder, PROBE)},server=on,wait=off`,
+  ].flatMap((chardev) => ["-chardev", chardev]);
+  const machine = ["-M", board, "-display", "none", "-monitor", "stdio", "-kernel", firmware];
+  return [...machine, ...chardevs, ...lineArguments[line], "-gdb", `chardev:${PROBE}`, ...loaders];
 }
+
+const lineArguments: Readonly<Record<QemuBoard["line"], readonly string[]>> = {
+  uart: ["-serial", `chardev:${LINE}`],
+  semihosting: ["-serial", "none", "-semihosting-config", `enable=on,target=native,chardev=${LINE}`],
+};
 
 /** The file is open both ways, so that it waits for nobody and never ends. */
 function openPipe(path: string, use: { readonly readable: boolean; readonly writable: boolean }): Socket {

@@ -18,8 +18,8 @@ int main(void) {
         chip_start();
         session_start();
         while (!session_serve()) {
-            obey_bench();
             hal_idle();
+            obey_bench();
         }
         hal_reset();
     }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile, loadProfile } from "../../device-profiles/profiles.ts";
-import { QemuDevice } from "../../firmware-bridge/emulator/qemu.ts";
+import { type QemuBoard, QemuDevice } from "../../firmware-bridge/emulator/qemu.ts";
 import { isPresent, type OpenAccelerator, openAccelerator } from "../../firmware-bridge/open.ts";
 import { StandingLink } from "../../firmware-bridge/standing-link.ts";
 import { openPty } from "../../firmware-bridge/transport/pty.ts";
@@ -20,7 +20,7 @@ import { bearingSamples } from "../../tools/bearing/samples.ts";
 import { Showing, scales } from "../../tools/demo/showing.ts";
 import { Stage } from "../../tools/demo/stage.ts";
 import { openWorld } from "../../tools/demo/world.ts";
-import { boardOf, buildFirmware, missingPrograms } from "../../tools/firmware.ts";
+import { boardOf, buildFor, missingPrograms } from "../../tools/firmware.ts";
 import { progressBar } from "../../tools/progress.ts";
 
 /**
@@ -50,13 +50,15 @@ if (missing) {
 }
 
 /** A board in QEMU with a cable that can be pulled. */
-async function bench(profile: AcceleratorProfile): Promise<{
+async function bench(
+  profile: AcceleratorProfile,
+  emulated: QemuBoard = boardOf(profile),
+): Promise<{
   board: QemuDevice;
   plug(): Promise<void>;
   unplug(): Promise<void>;
 }> {
-  const name = boardOf(profile);
-  const board = await QemuDevice.start({ board: name, firmware: buildFirmware(`${name}.elf`), seed: SEED });
+  const board = await QemuDevice.start({ ...emulated, firmware: buildFor(emulated), seed: SEED });
   let pull = async (): Promise<void> => {};
   return {
     board,
@@ -129,7 +131,7 @@ async function sameNumbers(): Promise<void> {
   const expected = await story(inTypeScript);
   await inTypeScript.close();
   const { fresh, drifted, recalibrated } = got.residuals;
-  say(`${boardOf(profile)}: bearing 1.0.0, ${products} products in ${seconds.toFixed(0)} s`);
+  say(`${boardOf(profile).board}: bearing 1.0.0, ${products} products in ${seconds.toFixed(0)} s`);
   say(`  residual ${fresh.toFixed(3)}, after a month ${drifted.toFixed(3)}, recalibrated ${recalibrated.toFixed(3)}`);
   check(
     `${got.answers.length} answers equal the TypeScript emulator's, bit by bit`,
@@ -154,7 +156,7 @@ function layerOf(rows: number, columns: number): UnitLayer {
 /** Products of the first batch after power-on are the same again after each reset: cells, converters and noise begin anew. */
 async function misfortunes(): Promise<void> {
   const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
-  const { board, plug, unplug } = await bench(profile);
+  const { board, plug, unplug } = await bench(profile, { ...boardOf(profile), line: "uart" });
   await plug();
   const link = new StandingLink({
     name: address,

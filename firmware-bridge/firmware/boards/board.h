@@ -1,8 +1,6 @@
-/* What a Cortex-M board adds to cortex-m.c: its UART and its clock. */
+/* What a Cortex-M board adds to uart.c: its UART and its clock. */
 #pragma once
 #include <stdint.h>
-
-#define REGISTER(address) (*(volatile uint32_t *)(address))
 
 extern const uint32_t board_clock_hz;
 extern const unsigned board_uart_irq;

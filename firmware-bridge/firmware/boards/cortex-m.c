@@ -1,19 +1,11 @@
-/* Start-up, clock, sleep and the receive ring of all Cortex-M boards. */
-#include <stdbool.h>
+/* Start-up, reset and memory of all Cortex-M boards. What they are connected with: uart.c or semihosting.c. */
 #include "hal.h"
-#include "profile.h"
 #include "session.h"
-#include "board.h"
+#include "line.h"
 
-/* The credits that HELLO grants, and one. */
-#define RING_BYTES (LINK_BUFFER_BYTES + 1)
-#define SYSTICK_CONTROL 0xE000E010u
-#define SYSTICK_RELOAD 0xE000E014u
-#define SYSTICK_VALUE 0xE000E018u
-#define NVIC_ENABLE 0xE000E100u
 #define AIRCR 0xE000ED0Cu
 #define AIRCR_RESET 0x05FA0004u
-#define UARTS board_uart_isr, board_uart_isr, board_uart_isr, board_uart_isr
+#define LINES line_isr, line_isr, line_isr, line_isr
 #define IRQS 24
 /* Of `retained`, if it is what an earlier run left. */
 #define RETAINED 0x6e70702du
@@ -21,11 +13,6 @@
 extern uint32_t _stack_end, _data_start, _data_end, _data_load, _bss_start, _bss_end;
 int main(void);
 void start(void);
-
-static uint8_t ring[RING_BYTES];
-static volatile uint32_t ring_head;
-static volatile uint32_t ring_tail;
-static volatile uint32_t milliseconds;
 
 /*
  * Not cleared at start-up, and where a loader and a debug probe find it: at the beginning of the RAM. A memory without
@@ -35,54 +22,12 @@ __attribute__((section(".straps"), used)) static struct { board_straps straps; v
 static board_bench taken;
 __attribute__((section(".retained"))) static struct { uint32_t mark; uint32_t boots; } retained;
 
-void received(uint8_t byte) {
-    const uint32_t next = ring_head + 1 == RING_BYTES ? 0 : ring_head + 1;
-    if (next == ring_tail) return;
-    ring[ring_head] = byte;
-    ring_head = next;
-}
-
-static void tick(void) {
-    static uint32_t ticks;
-    board_tick();
-    if (++ticks < board_tick_hz / 1000) return;
-    ticks = 0;
-    milliseconds++;
-}
-
-static void lock(void) { __asm volatile("cpsid i" ::: "memory"); }
-static void unlock(void) { __asm volatile("cpsie i" ::: "memory"); }
-
 void hal_start(void) {
     retained.boots = retained.mark == RETAINED ? retained.boots + 1 : 0;
     retained.mark = RETAINED;
-    REGISTER(SYSTICK_RELOAD) = board_clock_hz / board_tick_hz - 1;
-    REGISTER(SYSTICK_VALUE) = 0;
-    REGISTER(SYSTICK_CONTROL) = 7;
-    board_start_uart();
-    REGISTER(NVIC_ENABLE + 4 * (board_uart_irq / 32)) = 1u << (board_uart_irq % 32);
-    unlock();
+    line_start();
 }
 
-int hal_read(void) {
-    if (ring_head == ring_tail) return -1;
-    const uint8_t byte = ring[ring_tail];
-    ring_tail = ring_tail + 1 == RING_BYTES ? 0 : ring_tail + 1;
-    return byte;
-}
-
-void hal_write(const uint8_t *bytes, size_t length) {
-    for (size_t i = 0; i < length; i++) board_put(bytes[i]);
-}
-
-/* Interrupts are held back around the test, so that no wake-up is lost between it and the sleep. */
-void hal_idle(void) {
-    lock();
-    if (ring_head == ring_tail) __asm volatile("wfi" ::: "memory");
-    unlock();
-}
-
-uint32_t hal_millis(void) { return milliseconds; }
 uint32_t hal_boot_id(void) { return outside.straps.noise + retained.boots; }
 uint8_t hal_reset_reason(void) { return retained.boots > 0 ? RESET_COMMAND : RESET_POWER_ON; }
 const board_straps *hal_straps(void) { return &outside.straps; }
@@ -101,8 +46,7 @@ static void reset_now(void) {
 }
 
 void hal_reset(void) {
-    const uint32_t began = milliseconds;
-    while (milliseconds - began < 5) __asm volatile("wfi");
+    line_drain();
     reset_now();
 }
 
@@ -141,7 +85,7 @@ __attribute__((section(".vectors"), used)) static const struct {
     vector irqs[IRQS];
 } vectors = {
     &_stack_end,
-    {start, reset_now, reset_now, reset_now, reset_now, reset_now, 0, 0, 0, 0, reset_now, 0, 0, reset_now, tick},
+    {start, reset_now, reset_now, reset_now, reset_now, reset_now, 0, 0, 0, 0, reset_now, 0, 0, reset_now, line_tick},
     /* One interrupt is enabled, whichever number the board's UART has; it is among the first ones. */
-    {UARTS, UARTS, UARTS, UARTS, UARTS, UARTS},
+    {LINES, LINES, LINES, LINES, LINES, LINES},
 };

@@ -1,5 +1,6 @@
 /* Stellaris LM3S6965 evaluation board, as QEMU's -M lm3s6965evb: PL011 as UART0 (ARM DDI 0183). */
 #include "board.h"
+#include "line.h"
 
 #define UART 0x4000C000u
 #define UART_DATA REGISTER(UART)

@@ -1,5 +1,6 @@
 /* ARM MPS2 with the AN386 image (Cortex-M4), as QEMU's -M mps2-an386: CMSDK UART0 (ARM DDI 0479). */
 #include "board.h"
+#include "line.h"
 
 #define UART 0x40004000u
 #define UART_DATA REGISTER(UART)

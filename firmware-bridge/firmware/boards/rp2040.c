@@ -1,6 +1,7 @@
 /* RP2040 (Raspberry Pi Pico), UART0 on GPIO 0 and 1: a PL011 (RP2040 datasheet, 4.2). Clocks as the boot ROM leaves them
  * would be too slow; the second-stage boot loader is expected to have set clk_sys and clk_peri to 125 MHz. */
 #include "board.h"
+#include "line.h"
 
 #define UART 0x40034000u
 #define UART_DATA REGISTER(UART)
