@@ -269,7 +269,9 @@ export class AcceleratorUnit implements MatmulUnit {
 
 /** The link works, but the tiles do not hold what they should. */
 function hasRestarted(error: unknown): boolean {
-  return isRefusal(error, "not-committed") || (isFailure(error, "bridge/disconnected") && error.detail.restarted === true);
+  return (
+    isRefusal(error, "not-committed") || (isFailure(error, "bridge/disconnected") && error.detail.restarted === true)
+  );
 }
 
 function notPlaced(layer: string): Failure {
