@@ -8,7 +8,7 @@ export const NF3_LEVELS: readonly number[] = [
   0.1609301727049362, 0.33791519352165506, 0.5626169700752374, 1,
 ];
 
-const codeBook = normalFloat(NF3_LEVELS);
+const codeBook = normalFloat(NF3_LEVELS, 60);
 
 /** 3-bit codes, one bfloat16 scale per block along the input axis. */
 export const nf3: QuantFormat = {

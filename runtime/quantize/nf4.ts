@@ -8,7 +8,7 @@ export const NF4_LEVELS: readonly number[] = [
   0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 ];
 
-const codeBook = normalFloat(NF4_LEVELS);
+const codeBook = normalFloat(NF4_LEVELS, 63);
 
 /** 4-bit codes, one bfloat16 scale per block along the input axis. */
 export const nf4: QuantFormat = {
