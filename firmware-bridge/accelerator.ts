@@ -23,8 +23,8 @@ const noReadings: ReadonlyMap<Block, CellReading> = new Map();
  * Layers on the tiles of an accelerator. Weights stay resident, vectors go in batches as large as a frame, and as many
  * frames are under way as the device has credits for; partial sums of several tiles are added here.
  *
- * After a restart of the device the tiles are programmed again, once. After any other fault no layer is usable, so
- * the owner computes digitally, until `recover` succeeds.
+ * After a restart of the device the tiles are programmed again, once, unless corrections were fitted to what they had
+ * become. After any other fault no layer is usable, so the owner computes digitally, until `recover` succeeds.
  */
 export class AcceleratorUnit implements MatmulUnit {
   readonly name: string;
@@ -41,6 +41,7 @@ export class AcceleratorUnit implements MatmulUnit {
   #programmings = 0;
   /** By what to tell that cells, converters and offsets are still those of this unit; undefined while they change. */
   #setUp: { readonly bootId: number; readonly revision: number } | undefined;
+  #refitted = false;
 
   private constructor(
     session: Session,
@@ -145,13 +146,24 @@ export class AcceleratorUnit implements MatmulUnit {
 
   /**
    * Opens the link again if it is lost, and programs all tiles unless they are as this unit left them: when only the
-   * cable was pulled, calibrations stay good.
+   * cable was pulled, calibrations stay good. Tiles that corrections were refitted to do not come back by programming:
+   * no layer is usable then, and the owner has to place them anew.
    * @throws Failure `bridge/wrong-device` if another chip answers than before, or another `bridge/...`.
    */
   async recover(): Promise<void> {
     if (!this.#session.connected) await this.#session.reconnect();
-    if (this.#programming || !(await this.#isIntact())) await this.reprogram();
-    else this.#usable = !this.#released;
+    if (!this.#programming && (await this.#isIntact())) {
+      this.#usable = !this.#released;
+      return;
+    }
+    if (!this.#refitted) return this.reprogram();
+    this.#usable = false;
+    checkDevice(this.#session, this.#profile, this.uid);
+  }
+
+  /** From now on fresh cells are other ones than corrections are fitted to. */
+  refit(): void {
+    this.#refitted = true;
   }
 
   /** The tiles go to another unit; this one is of no use any more. */
@@ -176,6 +188,7 @@ export class AcceleratorUnit implements MatmulUnit {
       await programBlock(this.#session, resident.block, resident.range);
     });
     this.#programmings++;
+    this.#refitted = false;
     this.#usable = !this.#released;
   }
 
@@ -215,7 +228,7 @@ export class AcceleratorUnit implements MatmulUnit {
     const before = this.#programmings;
     try {
       return await work().catch(async (error: unknown) => {
-        if (!hasRestarted(error)) throw error;
+        if (!hasRestarted(error) || this.#refitted) throw error;
         if (this.#programmings === before) await this.reprogram();
         return work();
       });

@@ -110,7 +110,7 @@ export class StandingLink implements LinkedAccelerator {
     try {
       await (await this.#open()).recover();
       this.#linked = true;
-      this.#tell("restored", `the accelerator at ${name} is back, its tiles programmed`);
+      this.#tell("restored", `the accelerator at ${name} is back`);
     } catch (error) {
       this.#parts.onFault(error);
       if (!isFailure(error, "bridge/wrong-device")) return false;

@@ -109,4 +109,23 @@ for (const [what, { fresh, happens }] of Object.entries(meanwhile)) {
   });
 }
 
+test("tiles that corrections were refitted to are not replaced by fresh ones behind their back", async () => {
+  const { clock, device, session, line } = await bench(sram);
+  const unit = await clock.until(AcceleratorUnit.place(session, sram, [layerOf("a", 66, 10)]));
+  device.chip.age(30 * 86_400);
+  unit.refit();
+  await line().close();
+  await clock.until(unit.recover());
+  assert.equal([...unit.layers], ["a"], "a pulled cable changes no cell");
+  line().write(device.restart());
+  await clock.settle();
+  const error = await clock.until(unit.multiply("a", codes(66, 1, 2), 1)).catch((reason: unknown) => reason);
+  assert.ok(isFailure(error), String(error));
+  await clock.until(unit.recover());
+  assert.equal([unit.layers.size, session.connected, device.chip.status().tilesCommitted], [0, true, 0]);
+  await clock.until(unit.reprogram());
+  assert.equal([...unit.layers], ["a"]);
+  await session.close();
+});
+
 test.run();

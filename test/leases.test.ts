@@ -12,6 +12,7 @@ const test = suite("leases");
 /** An accelerator whose cable can be pulled. */
 class Tiles implements LinkedAccelerator {
   placed = 0;
+  refits = 0;
   plugged = true;
   /** It is another chip than the one that was placed on. */
   exchanged = false;
@@ -48,6 +49,7 @@ class Tiles implements LinkedAccelerator {
       },
       multiply: async () => Float32Array.of(1),
       nominal: async () => Float32Array.of(1),
+      refit: () => tiles.refits++,
     };
   }
 }
@@ -102,6 +104,16 @@ test("a product that was under way while the tiles changed hands is not trusted"
   const next = leases.place([]);
   assert.ok(isFailure(await rejection(product), "bridge/refused"));
   await next;
+});
+
+test("tiles are held for a refit to what they are by now, which the unit is told", async () => {
+  const tiles = new Tiles();
+  const leases = new Leases(tiles);
+  assert.is(await leases.held(), undefined);
+  await leases.place([]);
+  assert.equal([(await leases.held())?.name, tiles.refits], ["tiles", 1]);
+  tiles.pull();
+  assert.equal([await leases.held(), tiles.refits], [undefined, 1]);
 });
 
 test("a model is calibrated on the accelerator, and says where it computes", async () => {

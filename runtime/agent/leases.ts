@@ -4,8 +4,8 @@ import type { LinkCounters, LinkedAccelerator, LinkListener, MatmulUnit, UnitLay
 /**
  * The one accelerator and the models that want it. Placing a model's layers takes the tiles from the model before:
  * what that still asks is then computed digitally, never on weights of somebody else. A lease ends with the process
- * too. A cable that was pulled ends none: whoever keeps the link programs the same tiles again, and the probes tell
- * whether the model's correction still holds.
+ * too. A cable that was pulled ends none, and a restart of the device none either as long as programming the same tiles
+ * again makes them what they were: not after a refit to what had become of them.
  */
 export class Leases implements LinkedAccelerator {
   readonly #accelerator: LinkedAccelerator | undefined;
@@ -42,8 +42,11 @@ export class Leases implements LinkedAccelerator {
     return this.#current;
   }
 
+  /** For a refit to what the tiles have become. */
   async held(): Promise<MatmulUnit | undefined> {
-    return this.#current?.lost === false ? this.#current : undefined;
+    if (this.#current?.lost !== false) return undefined;
+    this.#current.refit();
+    return this.#current;
   }
 
   /** The tiles as they are programmed now are right for this prepared model too: a refit has the weights of the one before. */
@@ -94,6 +97,10 @@ class Lease implements MatmulUnit {
 
   end(): void {
     this.#ended = true;
+  }
+
+  refit(): void {
+    this.#unit.refit?.();
   }
 
   async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {

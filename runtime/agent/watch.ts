@@ -70,8 +70,8 @@ export class Watch {
   }
 
   /**
-   * The accelerator is back, with its tiles programmed again: perhaps they err as before, perhaps otherwise, perhaps it
-   * is another chip. The probes tell at once, and one low reading is enough.
+   * The accelerator is back: perhaps its tiles err as before, perhaps otherwise, perhaps they are empty, perhaps it is
+   * another chip. The probes tell at once, and one low reading is enough.
    */
   linkRestored(): void {
     this.#replacedMs = Number.NEGATIVE_INFINITY;

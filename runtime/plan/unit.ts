@@ -19,6 +19,8 @@ export interface MatmulUnit {
   multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array>;
   /** The weights that the unit believes to hold for a layer, rows x columns: the known part of its error. */
   nominal(layer: string): Promise<Float32Array>;
+  /** Corrections are about to be fitted to what it answers by now: a unit that loses that is not to restore what was before. */
+  refit?(): void;
 }
 
 /** What a unit needs to know of a layer before it can hold it. */

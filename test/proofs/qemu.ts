@@ -17,7 +17,7 @@ import { polarizeAccelerator } from "../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered } from "../../runtime/polarize/prepare.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
-import { Showing, scales } from "../../tools/demo/showing.ts";
+import { Showing } from "../../tools/demo/showing.ts";
 import { Stage } from "../../tools/demo/stage.ts";
 import { openWorld } from "../../tools/demo/world.ts";
 import { boardOf, buildFor, missingPrograms } from "../../tools/firmware.ts";
@@ -34,7 +34,7 @@ const SAMPLES = 4;
 const BAR = { productsPerSecond: 400, recoveryMs: 3000 } as const;
 const address = join(tmpdir(), `polaredge-qemu-${process.pid}`);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-/** Without the agent, which takes minutes; what other work on the machine decides is shown, but not judged. */
+/** What other work on the machine decides is shown, but not judged. */
 const short = process.argv[2] === "short";
 const [MISHAPS, ROUNDS] = short ? [1, 1] : [3, 5];
 const faults: string[] = [];
@@ -153,7 +153,7 @@ function layerOf(rows: number, columns: number): UnitLayer {
   };
 }
 
-/** Products of the first batch after power-on are the same again after each reset: cells, converters and noise begin anew. */
+/** Products of the first batch after a reset are the same after each one: cells, converters and noise begin anew. */
 async function misfortunes(): Promise<void> {
   const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
   const { board, plug, unplug } = await bench(profile, { ...boardOf(profile), line: "uart" });
@@ -167,6 +167,7 @@ async function misfortunes(): Promise<void> {
   });
   const unit = await link.place([layerOf(64, 64)]);
   const inputs = Uint8Array.from({ length: 64 * 300 }, (_, i) => (i * 131) & 0xff);
+  board.reset();
   const expected = await unit.multiply("layer", inputs, 300);
   for (let i = 0; i < MISHAPS; i++) {
     const batch = unit.multiply("layer", inputs, 300);
@@ -229,7 +230,7 @@ async function agent(): Promise<void> {
   const world = await openWorld({ keep: false, inProcess: false, backend: "qemu" });
   const stage = new Stage();
   try {
-    const show = new Showing(stage, world, progressBar(), scales.qemu);
+    const show = new Showing(stage, world, progressBar());
     await show.firstInstall();
     await show.yearOfDrift();
     await show.mishaps();
@@ -244,7 +245,7 @@ async function agent(): Promise<void> {
 const began = performance.now();
 await sameNumbers();
 await misfortunes();
-if (!short) await agent();
+await agent();
 const perSecond = await throughput();
 check(
   `lm3s6965evb: ${perSecond.toFixed(0)} products/s of 128 x 64, bar ${BAR.productsPerSecond}`,

@@ -10,7 +10,7 @@ import { evalText } from "../eval-command.ts";
 import { EXIT, explain } from "../exit.ts";
 import { type ProgressBar, progressBar } from "../progress.ts";
 import { ACCELERATOR, SPECIMEN } from "./device.ts";
-import { type DemoBackend, Showing, scales } from "./showing.ts";
+import { type DemoBackend, Showing } from "./showing.ts";
 import { Stage } from "./stage.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -46,7 +46,7 @@ export async function demo({
     world = await openWorld({ keep, inProcess: inProcess ?? ptyUnavailable() !== undefined, backend });
     introduce(stage, world);
     await costOfPrecision(stage, world, bar);
-    const show = new Showing(stage, world, bar, scales[backend]);
+    const show = new Showing(stage, world, bar);
     await show.firstInstall();
     await show.yearOfDrift();
     await show.mishaps();

@@ -23,34 +23,23 @@ const QUESTIONS = 16;
 const INTO_BATCH_MS = 300;
 const RECOVERY_MS = 3000;
 
-export interface Scale {
-  /** Samples that calibrate, and that are asked to see drift. */
-  readonly calibration: number;
-  readonly probes: number;
-  /** How many times as long as on a fast accelerator may be waited. */
-  readonly patience: number;
-}
+/** Samples that calibrate, and that are asked to see drift. */
+const CALIBRATION = 32;
+const PROBES = 64;
 
 export type DemoBackend = Exclude<Backend, "rp2040">;
-/** By what computes the accelerator: QEMU is some 50 times slower than the emulator. */
-export const scales: Readonly<Record<DemoBackend, Scale>> = {
-  typescript: { calibration: 32, probes: 64, patience: 1 },
-  qemu: { calibration: 8, probes: 8, patience: 5 },
-};
 
 /** The device's life, as its operator sees it. */
 export class Showing {
   readonly #stage: Stage;
   readonly #world: World;
   readonly #bar: ProgressBar;
-  readonly #patience: number;
   readonly #calibration: Uint8Array;
   readonly #probes: Uint8Array;
 
-  constructor(stage: Stage, world: World, bar: ProgressBar, { calibration, probes, patience }: Scale) {
-    this.#patience = patience;
-    this.#calibration = encodeNpy(bearingSamples(calibration, 5).inputs);
-    this.#probes = encodeNpy(bearingSamples(probes, 6).inputs);
+  constructor(stage: Stage, world: World, bar: ProgressBar) {
+    this.#calibration = encodeNpy(bearingSamples(CALIBRATION, 5).inputs);
+    this.#probes = encodeNpy(bearingSamples(PROBES, 6).inputs);
     this.#stage = stage;
     this.#world = world;
     this.#bar = bar;
@@ -59,7 +48,7 @@ export class Showing {
   async firstInstall(): Promise<void> {
     this.#stage.chapter("The device downloads the float model and prepares it itself");
     const { operator } = this.#world;
-    await operator.until("the device", 20 * this.#patience, () => (operator.online === "online" ? true : undefined));
+    await operator.until("the device", 20, () => (operator.online === "online" ? true : undefined));
     const report = await this.#install("1.0.0", await readFile(releaseFile("1.0.0")));
     const agreement = await this.#agreement();
     this.#stage.check(
@@ -76,7 +65,7 @@ export class Showing {
     const before = await this.#agreement();
     const events = operator.events.length;
     await device.age(YEAR);
-    const low = await operator.until("the drift to show", 20 * this.#patience, () => {
+    const low = await operator.until("the drift to show", 20, () => {
       const agreement = operator.health?.agreement_pct ?? 100;
       return agreement < 90 ? agreement : undefined;
     });
@@ -87,7 +76,7 @@ export class Showing {
       true,
     );
     const started = performance.now();
-    await operator.until("the recalibration", 60 * this.#patience, () =>
+    await operator.until("the recalibration", 60, () =>
       operator.events.slice(events).find(({ code }) => code === "job/committed"),
     );
     const after = await this.#agreement();
@@ -130,21 +119,18 @@ export class Showing {
       })(),
     );
     const { answered, refused, samePct } = asked;
-    const limitMs = RECOVERY_MS * this.#patience;
     this.#stage.check(
       name,
-      `every question is answered, the accelerator is back within ${limitMs / 1000} s`,
+      `every question is answered, the accelerator is back within ${RECOVERY_MS / 1000} s`,
       `${answered} answered, ${refused} refused, ${samePct.toFixed(1)} % as before; back after ${recoveryMs.toFixed(0)} ms`,
-      refused === 0 && samePct >= 90 && recoveryMs < limitMs,
+      refused === 0 && samePct >= 90 && recoveryMs < RECOVERY_MS,
     );
   }
 
   /** Resolves when the device tells of it, after `seen` other events. */
   #event(code: string, seen: number): Promise<FleetEvent> {
     const { operator } = this.#world;
-    return operator.until(code, 20 * this.#patience, () =>
-      operator.events.slice(seen).find((event) => event.code === code),
-    );
+    return operator.until(code, 20, () => operator.events.slice(seen).find((event) => event.code === code));
   }
 
   async goodUpdate(): Promise<void> {
@@ -191,7 +177,7 @@ export class Showing {
     const { privateKey } = generateKeyPairSync("ed25519");
     const forge = (job: unknown): Uint8Array => seal(Buffer.from(JSON.stringify(job)), [privateKey]);
     await operator.order({ jobId: "forged", action: "install", release }, forge);
-    const refused = await operator.until("the device's word", 20 * this.#patience, () => operator.report?.refused);
+    const refused = await operator.until("the device's word", 20, () => operator.report?.refused);
     this.#stage.say(`the device: ${refused.message}`);
     this.#stage.check(
       "forged order",
@@ -220,7 +206,7 @@ export class Showing {
     this.#stage.fact("release", `bearing ${version}, float ONNX, ${size}, signed (TUF, ${release.sha256.slice(0, 8)})`);
     const job = { jobId: `bearing-${version}`, action: "install", release };
     const seq = await operator.order(job, (assignment) => repository.sign(assignment));
-    const report = await operator.until(`the end of the job bearing ${version}`, 90 * this.#patience, () => {
+    const report = await operator.until(`the end of the job bearing ${version}`, 90, () => {
       const { report } = operator;
       if (report?.seq !== seq) return undefined;
       const { progress } = report;
@@ -235,7 +221,7 @@ export class Showing {
   async #agreement(): Promise<number> {
     const { operator } = this.#world;
     const since = Date.now();
-    return operator.until("the device's health", 60 * this.#patience, () => {
+    return operator.until("the device's health", 60, () => {
       const { health } = operator;
       const fresh = health && health.ts > since && health.update_state === "IDLE";
       return fresh ? (health.agreement_pct ?? undefined) : undefined;
