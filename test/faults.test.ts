@@ -1,6 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
+import { TIMER } from "../firmware-bridge/exchange.ts";
 import { type OpenAccelerator, openOver } from "../firmware-bridge/open.ts";
 import { decodeReply, decodeRequest, encodeReply, encodeRequest } from "../firmware-bridge/protocol/codec.ts";
 import { type CommandName, commands, type Reply } from "../firmware-bridge/protocol/commands.ts";
@@ -20,6 +22,8 @@ import { delayed, distorted, interposed, type Rewrite } from "./support/interpos
 const test = suite("faults");
 const NAME = "sram-bitplane-64x64";
 const profile = await loadAcceleratorProfile(NAME);
+/** As the host takes the device to be: with cells that need not be read first, whose noise would depend on the order. */
+const believed: AcceleratorProfile = { ...profile, cells: { model: "ideal" } };
 /** Of one frame each, so that the device does them in this order on any line; and the one that an accident happens in. */
 const BATCHES = 6;
 const COUNT = 15;
@@ -51,6 +55,8 @@ interface Fault {
   /** It empties the tiles: from here on the products of a device that has just been programmed come again. */
   readonly empties?: true;
   readonly fails?: FailureCode;
+  /** The line is slow, but whole: batches may be under way together, as they are done in the order that they are asked in. */
+  readonly together?: true;
 }
 
 /** Changes one field or more of a command's replies. */
@@ -87,13 +93,13 @@ function stuck(frame: Frame, towards: "device" | "host"): Frame {
 const bootText = new TextEncoder().encode("\r\nU-Boot SPL 2026.07 (Nov 22 2026)\r\nTrying to boot from MMC1\r\n");
 
 const table: Readonly<Record<string, Fault>> = {
-  "bit flips": { faults: { seed: 1, byteErrors: 3e-4 } },
+  "bit flips": { faults: { seed: 1, byteErrors: 1e-4 } },
   drops: { faults: { seed: 2, drops: 0.05 } },
   duplicates: { faults: { seed: 3, duplicates: 0.5 } },
-  reordering: { faults: { seed: 4, reorders: 0.2 } },
+  reordering: { faults: { seed: 4, reorders: 0.1 } },
   "every byte by itself": { faults: { seed: 5, shreds: true } },
   "boot text": { accident: ({ line }) => line().write(bootText) },
-  "a slow device": { between: (line) => delayed(line, 150) },
+  "a slow device": { between: (line) => delayed(line, TIMER.minMs + 10), together: true },
   "a brown-out": { accident: ({ board }) => board.brownOut(), empties: true },
   "a reset in the middle of a batch": {
     empties: true,
@@ -137,14 +143,18 @@ async function products(board: Board, fault: Fault): Promise<{ sums: number[][];
     board.plug(fault.between?.(end) ?? end);
     return host;
   };
-  const link = await openOver(connect, profile, undefined, { helloEveryMs: 100, helloTries: 10 });
+  const link = await openOver(connect, believed, undefined, { helloEveryMs: 50, helloTries: 10 });
   try {
     const unit = await link.place([layer]);
     const sums: number[][] = [];
     const short = async (): Promise<void> => {
       sums.push([...(await unit.multiply("layer", inputs.subarray(0, 64 * COUNT), COUNT))]);
     };
-    for (let i = 0; i < BATCHES; i++) await short();
+    const shorts = async (count: number): Promise<void> => {
+      if (fault.together) await Promise.all(Array.from({ length: count }, short));
+      else for (let i = 0; i < count; i++) await short();
+    };
+    await shorts(BATCHES);
     const began = performance.now();
     // Without an accident frame by frame: what is repeated may be overtaken, and the noise comes in another order.
     if (fault.accident) {
@@ -153,10 +163,10 @@ async function products(board: Board, fault: Fault): Promise<{ sums: number[][];
       await fault.accident({ board, link, line: () => far });
       const got = (await batch) ?? (await unit.multiply("layer", inputs, LONG * COUNT));
       for (let i = 0; i < LONG; i++) sums.push([...got.subarray(i * COUNT * 64, (i + 1) * COUNT * 64)]);
-    } else for (let i = 0; i < LONG; i++) await short();
+    } else await shorts(LONG);
     await short();
     const longMs = performance.now() - began;
-    for (let i = 1; i < BATCHES; i++) await short();
+    await shorts(BATCHES - 1);
     return { sums, longMs };
   } finally {
     await link.close();
@@ -181,32 +191,33 @@ const boards: Readonly<Record<string, () => Board>> = {
   ...(missing ? {} : { C: () => hostBoard(buildFirmware(`host-${NAME}`, ["SANITIZE=1"])) }),
 };
 
-for (const [language, make] of Object.entries(boards)) {
-  let board: Board;
-  test.before.each(() => {
-    board = make();
-  });
-  test.after.each(async () => {
-    await board.stop();
-  });
-  for (const [name, fault] of Object.entries(table)) {
-    test(`${name}, in ${language}: ${fault.fails ?? "the products of a clean line"}`, async () => {
-      const outcome = await products(board, fault).catch((error: unknown) => error);
-      if (fault.fails) {
-        assert.ok(isFailure(outcome, fault.fails), String(outcome));
-        return;
-      }
-      if (outcome instanceof Error) throw outcome;
-      const { sums, longMs } = outcome as Awaited<ReturnType<typeof products>>;
-      for (const [i, batch] of expected(fault.empties === true, sums).entries()) {
-        assert.ok(same(sums[i], batch) && batch.length > 0, `the products of batch ${i}`);
-      }
-      // On a line that goes on being bad there is nothing to recover to: the products are all that counts.
-      if (!fault.accident) return;
-      assert.ok(longMs < RECOVERY_MS, `recovered after ${longMs.toFixed(0)} ms`);
-      recoveries.push(`${name} (${language}) ${longMs.toFixed(0)} ms`);
-    });
+async function withstands(name: string, fault: Fault, language: string, board: Board): Promise<void> {
+  const outcome = await products(board, fault).catch((error: unknown) => error);
+  if (fault.fails) {
+    assert.ok(isFailure(outcome, fault.fails), `${language}: ${outcome}`);
+    return;
   }
+  if (outcome instanceof Error) throw outcome;
+  const { sums, longMs } = outcome as Awaited<ReturnType<typeof products>>;
+  for (const [i, batch] of expected(fault.empties === true, sums).entries()) {
+    assert.ok(same(sums[i], batch) && batch.length > 0, `${language}: the products of batch ${i}`);
+  }
+  // On a line that goes on being bad there is nothing to recover to: the products are all that counts.
+  if (!fault.accident) return;
+  assert.ok(longMs < RECOVERY_MS, `${language}: recovered after ${longMs.toFixed(0)} ms`);
+  recoveries.push(`${name} (${language}) ${longMs.toFixed(0)} ms`);
+}
+
+/** Most of the time is waiting, so the boards wait together. */
+for (const [name, fault] of Object.entries(table)) {
+  test(`${name}: ${fault.fails ?? "the products of a clean line"}`, async () => {
+    await Promise.all(
+      Object.entries(boards).map(async ([language, make]) => {
+        const board = make();
+        await withstands(name, fault, language, board).finally(() => board.stop());
+      }),
+    );
+  });
 }
 test.after(() => {
   process.stdout.write(`  recovered: ${recoveries.join(", ")}\n`);
