@@ -1,6 +1,5 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { TIMER } from "../firmware-bridge/exchange.ts";
 import { type OpenAccelerator, openOver } from "../firmware-bridge/open.ts";
@@ -10,10 +9,10 @@ import type { Frame } from "../firmware-bridge/protocol/frame.ts";
 import { type LineFaults, pair } from "../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { type FailureCode, isFailure } from "../runtime/base/failure.ts";
-import type { UnitLayer } from "../runtime/plan/unit.ts";
 import { buildFirmware, missingPrograms } from "../tools/firmware.ts";
-import { type Board, hostBoard, typescriptBoard } from "./support/boards.ts";
+import { type Board, hostBoard, typescriptBoard, withKnownCells } from "./support/boards.ts";
 import { delayed, distorted, interposed, type Rewrite } from "./support/interposer.ts";
+import { patternLayer } from "./support/pattern-layer.ts";
 
 /**
  * What may go wrong between the host and a device, on both devices that there are: either the products are those of a
@@ -22,21 +21,14 @@ import { delayed, distorted, interposed, type Rewrite } from "./support/interpos
 const test = suite("faults");
 const NAME = "sram-bitplane-64x64";
 const profile = await loadAcceleratorProfile(NAME);
-/** As the host takes the device to be: with cells that need not be read first, whose noise would depend on the order. */
-const believed: AcceleratorProfile = { ...profile, cells: { model: "ideal" } };
+/** On a bad line the noise of what is read depends on the order that requests are done in. */
+const believed = withKnownCells(profile);
 /** Of one frame each, so that the device does them in this order on any line; and the one that an accident happens in. */
 const BATCHES = 6;
 const COUNT = 15;
 const LONG = 4;
 const RECOVERY_MS = 3000;
-const layer: UnitLayer = {
-  name: "layer",
-  rows: 64,
-  columns: 64,
-  weights: Float32Array.from({ length: 64 * 64 }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-  typicalInputs: Uint8Array.from({ length: 64 * 20 }, (_, i) => (i * 31) & 0xff),
-  positions: 1,
-};
+const layer = patternLayer(64, 64, 20);
 const inputs = Uint8Array.from({ length: 64 * COUNT * LONG }, (_, i) => ((i % (64 * COUNT)) * 131) & 0xff);
 
 interface Bench {

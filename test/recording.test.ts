@@ -8,23 +8,16 @@ import { openOver } from "../firmware-bridge/open.ts";
 import { type LineFaults, pair } from "../firmware-bridge/transport/pair.ts";
 import { type Passage, parseRecording, passageLine, recorded } from "../firmware-bridge/transport/recording.ts";
 import { isFailure } from "../runtime/base/failure.ts";
-import type { UnitLayer } from "../runtime/plan/unit.ts";
 import { countLink } from "../tools/link-counts.ts";
+import { patternCodes, patternLayer } from "./support/pattern-layer.ts";
 import { rejection } from "./support/until.ts";
 
 const test = suite("recording");
 /** Products with which the unit learns its converters' offsets before the first inference. */
 const LEARNING = 3;
 const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
-const inputs = Uint8Array.from({ length: 64 * 40 }, (_, i) => (i * 31) & 0xff);
-const layer: UnitLayer = {
-  name: "a",
-  rows: 64,
-  columns: 64,
-  weights: Float32Array.from({ length: 64 * 64 }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-  typicalInputs: inputs,
-  positions: 1,
-};
+const inputs = patternCodes(64, 40);
+const layer = patternLayer(64, 64, 40);
 
 /** Products of one device, and what passed. */
 async function products(device: Answering, faults?: LineFaults): Promise<{ got: number[]; text: string }> {
@@ -44,7 +37,7 @@ async function products(device: Answering, faults?: LineFaults): Promise<{ got: 
   const link = await openOver(connect, profile);
   const unit = await link.place([layer]);
   const got: number[] = [];
-  for (let i = 0; i < 3; i++) got.push(...(await unit.multiply("a", inputs.subarray(0, 64 * 15), 15)));
+  for (let i = 0; i < 3; i++) got.push(...(await unit.multiply("layer", inputs.subarray(0, 64 * 15), 15)));
   await link.close();
   return { got, text };
 }

@@ -8,26 +8,20 @@ import { serve } from "../firmware-bridge/emulator/serve.ts";
 import { type OpenAccelerator, openOver } from "../firmware-bridge/open.ts";
 import { pair } from "../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
-import type { UnitLayer } from "../runtime/plan/unit.ts";
 import { buildFirmware, missingPrograms } from "../tools/firmware.ts";
+import { withKnownCells } from "./support/boards.ts";
+import { patternLayer } from "./support/pattern-layer.ts";
 
 /** The image for a Raspberry Pi Pico, instruction by instruction, gives what the TypeScript emulator gives. */
 const test = suite("rp2040");
 const missing = missingPrograms("make", "arm-none-eabi-gcc");
 if (missing) process.stdout.write(`skipped: the RP2040 image: ${missing}\n`);
 const [ROWS, COLUMNS, COUNT] = [128, 64, 2];
-const layer: UnitLayer = {
-  name: "layer",
-  rows: ROWS,
-  columns: COLUMNS,
-  weights: Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-  typicalInputs: Uint8Array.from({ length: ROWS * 20 }, (_, i) => (i * 31) & 0xff),
-  positions: 1,
-};
+const layer = patternLayer(ROWS, COLUMNS, 8);
 const inputs = Uint8Array.from({ length: ROWS * COUNT }, (_, i) => (i * 131) & 0xff);
 
 async function linked(plug: (line: Transport) => unknown): Promise<OpenAccelerator> {
-  const profile = await loadAcceleratorProfile("sram-bitplane-128x64");
+  const profile = withKnownCells(await loadAcceleratorProfile("sram-bitplane-128x64"));
   return openOver(async () => {
     const [host, far] = pair();
     void plug(far);

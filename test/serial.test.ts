@@ -16,6 +16,7 @@ import { openSerial } from "../firmware-bridge/transport/serial.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { isFailure } from "../runtime/base/failure.ts";
 import { emulate } from "../tools/emulate.ts";
+import { patternLayer } from "./support/pattern-layer.ts";
 
 const test = suite("serial");
 const profile = await loadAcceleratorProfile("ideal");
@@ -81,18 +82,14 @@ testPty("every byte value passes a real terminal, both ways, in large pieces", a
 testPty("a session and an accelerator over a serial port", async () => {
   const pty = await plugged();
   const { session, place, close } = await openAccelerator(`serial:${pty.path}`, profile);
-  const weights = Float32Array.from({ length: 300 * 40 }, (_, i) => ((i * 37) % 101) / 101 - 0.5);
-  const typicalInputs = Uint8Array.from({ length: 300 * 20 }, (_, i) => (i * 31) & 0xff);
-  const unit = await within(
-    place([{ name: "a", rows: 300, columns: 40, weights, typicalInputs, positions: 1 }]),
-    "place",
-  );
-  const products = await within(unit.multiply("a", typicalInputs, 20), "multiply");
-  const nominal = await unit.nominal("a");
+  const layer = patternLayer(300, 40, 20);
+  const unit = await within(place([layer]), "place");
+  const products = await within(unit.multiply(layer.name, layer.typicalInputs, 20), "multiply");
+  const nominal = await unit.nominal(layer.name);
   for (const i of [0, 41, 799]) {
     let sum = 0;
     for (let row = 0; row < 300; row++)
-      sum += typicalInputs[Math.floor(i / 40) * 300 + row] * nominal[row * 40 + (i % 40)];
+      sum += layer.typicalInputs[Math.floor(i / 40) * 300 + row] * nominal[row * 40 + (i % 40)];
     assert.ok(Math.abs(products[i] - sum) < 1e-3 * Math.abs(sum) + 1e-2, `${products[i]} instead of ${sum}`);
   }
   assert.is(session.health.crcErrors + session.health.malformed, 0);

@@ -8,21 +8,14 @@ import { StandingLink } from "../firmware-bridge/standing-link.ts";
 import { pair } from "../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../firmware-bridge/transport/transport.ts";
 import { Failure, isFailure } from "../runtime/base/failure.ts";
-import type { UnitLayer } from "../runtime/plan/unit.ts";
 import { ManualClock } from "./support/manual-clock.ts";
+import { patternCodes, patternLayer } from "./support/pattern-layer.ts";
 import { rejection } from "./support/until.ts";
 
 const test = suite("standing link");
 const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
-const inputs = Uint8Array.from({ length: 64 * 20 }, (_, i) => (i * 31) & 0xff);
-const layer: UnitLayer = {
-  name: "a",
-  rows: 64,
-  columns: 64,
-  weights: Float32Array.from({ length: 64 * 64 }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-  typicalInputs: inputs,
-  positions: 1,
-};
+const inputs = patternCodes(64, 20);
+const layer = patternLayer(64, 64, 20);
 
 /** A device, a socket for it, and a link that looks for it. */
 class Bench {
@@ -77,7 +70,7 @@ test("a pulled cable costs one look a second, and the tiles are as they were whe
   const bench = new Bench();
   const { clock, link } = bench;
   const unit = await clock.until(link.place([layer]));
-  const before = await clock.until(unit.multiply("a", inputs, 20));
+  const before = await clock.until(unit.multiply("layer", inputs, 20));
   await bench.pull();
   assert.equal([link.linked, unit.layers.size], [false, 0]);
   const looks = bench.looks;
@@ -88,7 +81,7 @@ test("a pulled cable costs one look a second, and the tiles are as they were whe
   await clock.pass(1500);
   assert.equal([link.linked, unit.layers.size, bench.opened], [true, 1, 2]);
   assert.is(bench.device.chip.status().revision, revision);
-  const after = await clock.until(unit.multiply("a", inputs, 20));
+  const after = await clock.until(unit.multiply("layer", inputs, 20));
   assert.ok(after.length === before.length && after.some((value) => value !== 0));
   assert.is(bench.events.length, 2);
   assert.match(bench.events[1] ?? "", /^restored: .* is back$/);

@@ -4,8 +4,8 @@ import { serve } from "../../firmware-bridge/emulator/serve.ts";
 import { openOver } from "../../firmware-bridge/open.ts";
 import { type LineFaults, pair } from "../../firmware-bridge/transport/pair.ts";
 import type { Transport } from "../../firmware-bridge/transport/transport.ts";
-import type { UnitLayer } from "../../runtime/plan/unit.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { patternLayer } from "../support/pattern-layer.ts";
 
 /**
  * `npm run proof:link [-- FRAMES]`: products over a line of 921,600 baud, in virtual time. A line that spoils one byte
@@ -40,14 +40,7 @@ async function run(faults: LineFaults, mtu: number, rows: number, columns: numbe
     return host;
   };
   const link = await clock.until(openOver(connect, small, device, { clock }));
-  const layer: UnitLayer = {
-    name: "layer",
-    rows,
-    columns,
-    weights: Float32Array.from({ length: rows * columns }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-    typicalInputs: Uint8Array.from({ length: rows * 4 }, (_, i) => (i * 31) & 0xff),
-    positions: 1,
-  };
+  const layer = patternLayer(rows, columns, 4);
   const unit = await clock.until(link.place([layer]));
   const inputs = Uint8Array.from({ length: rows * vectors }, (_, i) => (i * 131 + (i >> 7)) & 0xff);
   // The first ones teach the unit how wide the sums are.

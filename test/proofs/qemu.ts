@@ -11,7 +11,6 @@ import { systemClock } from "../../runtime/base/clock.ts";
 import { messageOf } from "../../runtime/base/failure.ts";
 import { importModel } from "../../runtime/model/import.ts";
 import { openPlan } from "../../runtime/plan/open.ts";
-import type { UnitLayer } from "../../runtime/plan/unit.ts";
 import { unitLayersOf } from "../../runtime/polarize/placement.ts";
 import { polarizeAccelerator } from "../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered } from "../../runtime/polarize/prepare.ts";
@@ -22,6 +21,7 @@ import { Stage } from "../../tools/demo/stage.ts";
 import { openWorld } from "../../tools/demo/world.ts";
 import { boardOf, buildFor, missingPrograms } from "../../tools/firmware.ts";
 import { progressBar } from "../../tools/progress.ts";
+import { patternLayer } from "../support/pattern-layer.ts";
 
 /**
  * `npm run proof:qemu [-- short]`: the C firmware on emulated microcontrollers, over a real pty opened by serialport. A model is
@@ -142,17 +142,6 @@ async function sameNumbers(): Promise<void> {
   await board.stop();
 }
 
-function layerOf(rows: number, columns: number): UnitLayer {
-  return {
-    name: "layer",
-    rows,
-    columns,
-    weights: Float32Array.from({ length: rows * columns }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-    typicalInputs: Uint8Array.from({ length: rows * 50 }, (_, i) => (i * 31) & 0xff),
-    positions: 1,
-  };
-}
-
 /** Products of the first batch after a reset are the same after each one: cells, converters and noise begin anew. */
 async function misfortunes(): Promise<void> {
   const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
@@ -165,7 +154,7 @@ async function misfortunes(): Promise<void> {
     clock: systemClock,
     onFault: () => {},
   });
-  const unit = await link.place([layerOf(64, 64)]);
+  const unit = await link.place([patternLayer(64, 64, 50)]);
   const inputs = Uint8Array.from({ length: 64 * 300 }, (_, i) => (i * 131) & 0xff);
   board.reset();
   const expected = await unit.multiply("layer", inputs, 300);
@@ -211,7 +200,7 @@ async function throughput(): Promise<number> {
   const { board, plug, unplug } = await bench(profile);
   await plug();
   const link = await openAccelerator(address, profile);
-  const unit = await link.place([layerOf(128, 64)]);
+  const unit = await link.place([patternLayer(128, 64, 50)]);
   const inputs = Uint8Array.from({ length: 128 * 800 }, (_, i) => (i * 131) & 0xff);
   let best = 0;
   for (let i = 0; i < ROUNDS; i++) {

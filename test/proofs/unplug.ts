@@ -8,7 +8,7 @@ import { isPresent, openAccelerator } from "../../firmware-bridge/open.ts";
 import { StandingLink } from "../../firmware-bridge/standing-link.ts";
 import { openPty } from "../../firmware-bridge/transport/pty.ts";
 import { systemClock } from "../../runtime/base/clock.ts";
-import type { UnitLayer } from "../../runtime/plan/unit.ts";
+import { patternCodes, patternLayer } from "../support/pattern-layer.ts";
 
 /**
  * `npm run proof:unplug [-- CYCLES]`: pulls the plug of an emulated accelerator on a real pty in the middle of a batch,
@@ -19,15 +19,8 @@ const BAR = { recoveryMs: 3000, cpuPct: 5 } as const;
 const PROFILE = "ideal";
 const address = join(tmpdir(), `polaredge-unplug-${process.pid}`);
 
-const inputs = Uint8Array.from({ length: 256 * 400 }, (_, i) => (i * 31) & 0xff);
-const layer: UnitLayer = {
-  name: "layer",
-  rows: 256,
-  columns: 64,
-  weights: Float32Array.from({ length: 256 * 64 }, (_, i) => ((i * 37) % 101) / 101 - 0.5),
-  typicalInputs: inputs.subarray(0, 256 * 20),
-  positions: 1,
-};
+const inputs = patternCodes(256, 400);
+const layer = patternLayer(256, 64, 20);
 
 const profile = await loadAcceleratorProfile(PROFILE);
 const device = new EmulatedDevice(profile);
