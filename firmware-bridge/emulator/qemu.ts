@@ -105,11 +105,11 @@ export class QemuDevice {
   /** Lets time go by and the room become warm. A zero, no word of the protocol, wakes a firmware that waits for one. */
   expose(exposure: Exposure): Promise<void> {
     const memory = probeMemory(join(this.#folder, PROBE));
-    return expose({ ...memory, write: (...words) => memory.write(...words).then(() => this.#wake()) }, exposure);
-  }
-
-  #wake(): void {
-    this.#to.write(Uint8Array.of(0));
+    const write: typeof memory.write = async (address, words) => {
+      await memory.write(address, words);
+      this.#to.write(Uint8Array.of(0));
+    };
+    return expose({ ...memory, write }, exposure);
   }
 
   async stop(): Promise<void> {

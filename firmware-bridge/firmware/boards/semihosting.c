@@ -11,7 +11,8 @@
 #define SYS_WRITE0 0x04u
 #define SYS_READC 0x07u
 #define SYS_ELAPSED 0x30u
-#define NANOSECONDS 1000000u
+/* QEMU's tick is a nanosecond. */
+#define TICKS_PER_MS 1000000u
 /* Without its interrupt, by the core's clock of 25 MHz: a thousand times a second. */
 #define SYSTICK_RUNS 5u
 #define LOOK_EVERY_CYCLES 25000u
@@ -32,8 +33,8 @@ static uint32_t call(uint32_t operation, const void *block) {
 }
 
 /*
- * Sleeps until there is one. QEMU puts it below the stack and answers with what lay there, which before QEMU 9.1 is
- * the byte before: so it is taken from there. Nothing else writes there, as there are no interrupts.
+ * Sleeps until there is one. QEMU puts it into the byte below the stack, but the 7.2 of Debian answers with what lay
+ * there before that: so it is taken from there. Nothing else writes there, as there are no interrupts.
  */
 static uint8_t take(void) {
     register uint32_t r0 __asm("r0") = SYS_READC;
@@ -55,6 +56,7 @@ void line_start(void) {
     REGISTER(SYSTICK_CONTROL) = SYSTICK_RUNS;
     began = elapsed();
 }
+
 void line_drain(void) {}
 void line_tick(void) {}
 void line_isr(void) {}
@@ -91,4 +93,4 @@ void hal_write(const uint8_t *bytes, size_t length) {
     }
 }
 
-uint32_t hal_millis(void) { return (uint32_t)((elapsed() - began) / NANOSECONDS); }
+uint32_t hal_millis(void) { return (uint32_t)((elapsed() - began) / TICKS_PER_MS); }
