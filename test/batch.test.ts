@@ -26,7 +26,7 @@ const size = sizeOf(residualGraph.input.shape);
 const float = randomModel(residualGraph, 7);
 const inputs = normals(COUNT * size, 3);
 const policy = { weights: "nf4", blockLength: 32, firstLayer: "int8", lastLayer: "int8", depthwise: "int8" } as const;
-const model = uncorrected(quantizeModel(float, naive(float, inputs, COUNT), policy, "nearest", 0));
+const model = uncorrected(quantizeModel(float, naive(float, inputs, COUNT), policy));
 const wasm = await loadWasm();
 const runner = new Runner(compile(model), wasm);
 

@@ -109,7 +109,7 @@ for (const format of ["dpq", "dpq-fp8"] as const) {
       lastLayer: format,
       depthwise: "int8",
     } as const;
-    const quantized = quantizeModel(float, observed, policy, "gptq", 4);
+    const quantized = quantizeModel(float, observed, policy);
     const model = polarize(quantized, { float, observed, samples, rank: 4, kernels: wasm });
     const restored = decodeModel(encodeModel(model));
     assert.equal([...restored.layers], [...model.layers]);

@@ -21,7 +21,7 @@ const { shape } = residualGraph.input;
 const inputs = { shape: [COUNT, ...shape.slice(1)], data: normals(COUNT * sizeOf(shape), 3) };
 const observed = naive(float, inputs.data, COUNT);
 const policy = { weights: "nf4", blockLength: 32, firstLayer: "int8", lastLayer: "int8", depthwise: "int8" } as const;
-const quantized = quantizeModel(float, observed, policy, "gptq", 4);
+const quantized = quantizeModel(float, observed, policy);
 const teacher: FloatTeacher = {
   model: float,
   run: async (data, count) => ({ output: new Float32Array(), taps: naive(float, data, count) }),

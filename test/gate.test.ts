@@ -21,7 +21,7 @@ const inputs = normals(SAMPLES * size, 3);
 const kernels = await loadWasm();
 const calibration = { float, observed: naive(float, inputs, SAMPLES), samples: SAMPLES, rank: 4, kernels };
 const policy = { weights: "nf4", blockLength: 32, firstLayer: "int8", lastLayer: "int8", depthwise: "int8" } as const;
-const polarized = polarize(quantizeModel(float, calibration.observed, policy, "gptq", 4), calibration);
+const polarized = polarize(quantizeModel(float, calibration.observed, policy), calibration);
 const layers = gatedLayers(polarized);
 const model = forUnit(polarized, layers);
 

@@ -49,11 +49,11 @@ async function errorOf(model: PolarizedModel, unit?: MatmulUnit, kernels = wasm)
 }
 
 test("int8 comes close to the float model without any correction", async () => {
-  assert.ok((await errorOf(uncorrected(quantizeModel(float, observed, policy("int8"), "nearest", 0)))) < 0.05);
+  assert.ok((await errorOf(uncorrected(quantizeModel(float, observed, policy("int8"))))) < 0.05);
 });
 
 test("surrogates take most of what nf4 costs, and more rank takes more", async () => {
-  const model = quantizeModel(float, observed, policy("nf4"), "nearest", 0);
+  const model = quantizeModel(float, observed, policy("nf4"));
   const plain = await errorOf(uncorrected(model));
   const byRank = [];
   for (const rank of [0, 4, 8]) byRank.push(await errorOf(polarize(model, calibration(rank))));
@@ -63,17 +63,17 @@ test("surrogates take most of what nf4 costs, and more rank takes more", async (
 });
 
 test("the same seed and samples give the same model, byte by byte", () => {
-  const model = quantizeModel(float, observed, policy("nf4"), "nearest", 0);
+  const model = quantizeModel(float, observed, policy("nf4"));
   assert.equal(encodeModel(polarize(model, calibration(4))), encodeModel(polarize(model, calibration(4))));
 });
 
 test("reference and wasm kernels serve the same answers", async () => {
-  const model = polarize(quantizeModel(float, observed, policy("nf4"), "nearest", 0), calibration(8));
+  const model = polarize(quantizeModel(float, observed, policy("nf4")), calibration(8));
   assert.ok(Math.abs((await errorOf(model)) - (await errorOf(model, undefined, loadReference))) < 1e-3);
 });
 
 test("a model on file is the model in memory", async () => {
-  const model = polarize(quantizeModel(float, observed, policy("nf4"), "nearest", 0), calibration(8));
+  const model = polarize(quantizeModel(float, observed, policy("nf4")), calibration(8));
   const restored = decodeModel(encodeModel(model));
   assert.equal([...restored.layers], [...model.layers]);
   assert.equal(restored.graph, model.graph);
@@ -110,7 +110,7 @@ function analogUnit(): MatmulUnit {
 }
 
 test("an accelerator with wrong gains, offsets and weights is corrected from its answers alone", async () => {
-  const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
+  const digital = polarize(quantizeModel(float, observed, policy("int8")), calibration(4));
   const unit = analogUnit();
   const plain = await errorOf(await uncorrectedAccelerator(digital, float, unit), unit);
   const corrected = await polarizeAccelerator(digital, calibration(4), unit);
@@ -120,7 +120,7 @@ test("an accelerator with wrong gains, offsets and weights is corrected from its
 });
 
 test("a refit of columns takes back a drift of gains, and keeps the low-rank paths", async () => {
-  const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
+  const digital = polarize(quantizeModel(float, observed, policy("int8")), calibration(4));
   const unit = analogUnit();
   const fresh = await polarizeAccelerator(digital, calibration(4), unit);
   const faded: MatmulUnit = {
@@ -137,7 +137,7 @@ test("a refit of columns takes back a drift of gains, and keeps the low-rank pat
 });
 
 test("a layer that no correction recovers goes back to the digital kernels, and is told", async () => {
-  const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
+  const digital = polarize(quantizeModel(float, observed, policy("int8")), calibration(4));
   const unit = analogUnit();
   const [broken] = unit.layers;
   const noise = normals(1 << 20, 9);
@@ -157,7 +157,7 @@ test("a layer that no correction recovers goes back to the digital kernels, and 
 });
 
 test("a layer whose accelerator fails is computed digitally in the same inference", async () => {
-  const digital = polarize(quantizeModel(float, observed, policy("int8"), "nearest", 0), calibration(4));
+  const digital = polarize(quantizeModel(float, observed, policy("int8")), calibration(4));
   const unit = analogUnit();
   const corrected = await polarizeAccelerator(digital, calibration(4), unit);
   const dead: MatmulUnit = { ...unit, multiply: () => Promise.reject(new Failure("bridge/timeout", "no answer")) };
@@ -181,7 +181,7 @@ for (const [what, damage] of [
   ["with one bit flipped", (file: Uint8Array) => file.map((byte, i) => (i === 5000 ? byte ^ 1 : byte))],
 ] as const) {
   test(`a prepared model ${what} is refused`, () => {
-    const file = encodeModel(uncorrected(quantizeModel(float, observed, policy("nf4"), "nearest", 0)));
+    const file = encodeModel(uncorrected(quantizeModel(float, observed, policy("nf4"))));
     assert.throws(() => decodeModel(damage(file)), /prepared model/);
   });
 }

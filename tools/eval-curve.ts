@@ -59,7 +59,7 @@ async function overBits({ basis, policy, measure }: Subject, float: number, repo
   const points: { bits: number; quantized: number; corrected: number }[] = [];
   for (const weights of FORMATS) {
     const own = { ...policy, weights, budget: undefined };
-    const nearest = uncorrected(quantizeModel(basis.float, basis.observed, own, "nearest", 0));
+    const nearest = uncorrected(quantizeModel(basis.float, basis.observed, own));
     const repaired = await lowered(basis, own, report);
     points.push({
       bits: precisionOf(repaired).bitsPerWeight,

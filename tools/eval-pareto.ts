@@ -31,7 +31,7 @@ export async function paretoOf(
     const mix = within(all, least * (most / least) ** (i / (POINTS - 1)) + 0.5);
     if (!mix) continue;
     const chosen = mixOf(mix);
-    const quantized = quantizeModel(basis.float, basis.observed, policy, "gptq", basis.rank, chosen);
+    const quantized = quantizeModel(basis.float, basis.observed, policy, chosen);
     const model = polarize(quantized, { ...basis, mix: chosen, onLayer: undefined });
     const { bitsPerWeight } = precisionOf(model);
     points.push({ bitsPerWeight, weightBytes: weightBytesOf(model), score: await measure(model) });

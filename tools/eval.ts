@@ -162,7 +162,7 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const kept = labels && Int32Array.from(rest, (i) => labels[i]);
   const measured = pick(samples, rest);
   const measure = measureOf(measured, expected, kept);
-  const nearest = quantizeModel(float, basis.observed, profile.quantization, "nearest", 0);
+  const nearest = quantizeModel(float, basis.observed, profile.quantization);
   const quantized = measure.score((await openPlan(uncorrected(nearest))).runSync(measured.data));
   const compared = [];
   for (const rival of rivals) {

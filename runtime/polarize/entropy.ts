@@ -1,9 +1,9 @@
 import { entry } from "../base/entry.ts";
 import { isLayer, isMixing } from "../model/graph.ts";
 import { correctionBytes } from "../plan/weight-bytes.ts";
-import { storedBytes } from "../quantize/format.ts";
+import { quantizeMatrix, storedBytes } from "../quantize/format.ts";
 import { formats } from "../quantize/formats.ts";
-import { type QuantizationPolicy, roundLayer } from "../quantize/quantize.ts";
+import type { QuantizationPolicy } from "../quantize/quantize.ts";
 import type { Calibration } from "./polarize.ts";
 import { type LayerOption, waysToRound } from "./sensitivity.ts";
 
@@ -18,7 +18,7 @@ export function entropies({ float, rank }: Calibration, policy: QuantizationPoli
     const weights = entry(float.weights, layer.name);
     const own = isMixing(layer) ? Math.min(rank, layer.rows, layer.columns) : 0;
     const priced = waysToRound(layer, policy).map(([format, blockLength]) => {
-      const matrix = roundLayer(format, layer, weights, blockLength, undefined, 0);
+      const matrix = quantizeMatrix(formats[format], weights.weights, layer.columns, blockLength);
       const stored = storedBytes(formats[format], matrix);
       const bytes = stored + correctionBytes(layer, own);
       return {

@@ -83,7 +83,7 @@ async function placed(
 export async function lowered(basis: Calibration, policy: QuantizationPolicy, report: Report): Promise<PolarizedModel> {
   const mix = await chooseMix({ ...basis, onLayer: reporter(report, "choose") }, policy);
   report({ stage: "quantize", done: 0, of: 1 });
-  const quantized = quantizeModel(basis.float, basis.observed, policy, "gptq", basis.rank, mix);
+  const quantized = quantizeModel(basis.float, basis.observed, policy, mix);
   return polarize(quantized, { ...basis, mix, onLayer: reporter(report, "polarize") });
 }
 

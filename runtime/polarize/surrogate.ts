@@ -16,17 +16,44 @@ export interface Observations {
 
 /** Added to the input covariance when a rank is chosen, as a share of its mean diagonal: directions never seen count a little. */
 const UNSEEN = 0.01;
-/** How sceptically the error made by earlier layers is regressed on this layer's inputs. */
+/** How sceptically the error made by earlier layers is regressed on this layer's inputs, for the low-rank path. */
 const EARLIER = 1;
+/** The same for the codes, which take in all of it and not its greatest components alone. (Keywords at two bits: KL .040, with 1 .049.) */
+const EARLIER_IN_CODES = 3;
 /** The same for the unknown error of an accelerator, which is most of the error there (cross-validated on KWS and IC). */
 const ANALOG = 0.1;
 /** A component that explains less than this share of the output's variance is not worth its multiplications. */
 const NEGLIGIBLE = 1e-5;
 
+/** What a layer's weights should be, given the inputs that it really gets. */
+interface Ideal {
+  /** rows x columns. */
+  readonly weights: Float32Array;
+  /** Covariance of the inputs, rows x rows. */
+  readonly moments: Float64Array;
+}
+
+/** To round. */
+export function idealOf(seen: Observations, weights: Float32Array, bias: Float32Array): Ideal {
+  return makingGood(seen, weights, bias, EARLIER_IN_CODES);
+}
+
 /**
- * The closed form for a known weight error. With E = W - Wq and R the covariance of the inputs, the best rank-k path
- * A B minimises E||x (E - A B)||^2: A = E P, B = P' with P the top eigenvectors of E' R E. To E is added what earlier
- * layers got wrong as far as this layer's inputs explain it, by ridge regression. The bias takes the mean of the rest.
+ * The float weights, changed so that they make good what earlier layers got wrong, as far as this layer's inputs
+ * explain it: by ridge regression.
+ */
+function makingGood(seen: Observations, weights: Float32Array, bias: Float32Array, sceptical: number): Ideal {
+  const gain = new Float32Array(seen.columns).fill(1);
+  const { moments, centered } = inputStatistics(seen);
+  const wrong = residual(seen, weights, gain, bias);
+  const change = explained(seen, centered, moments, wrong, sceptical * (1 + seen.rows / seen.count));
+  return { weights: weights.map((w, i) => w + change[i]), moments };
+}
+
+/**
+ * The closed form for a known weight error. With E the error of the quantized weights to the ideal ones and R the
+ * covariance of the inputs, the best rank-k path A B minimises E||x (E - A B)||^2: A = E P, B = P' with P the top
+ * eigenvectors of E' R E. The bias takes the mean of the rest.
  * @param weights float, rows x columns
  * @param quantized what the kernels multiply by, rows x columns
  */
@@ -38,16 +65,9 @@ export function correctKnown(
   rank: number,
 ): Correction {
   const gain = new Float32Array(seen.columns).fill(1);
-  const { moments, centered } = inputStatistics(seen);
-  const earlier = explained(
-    seen,
-    centered,
-    moments,
-    residual(seen, weights, gain, bias),
-    EARLIER * (1 + seen.rows / seen.count),
-  );
-  const error = earlier.map((c, i) => c + weights[i] - quantized[i]);
-  const surrogate = surrogateOf(seen, error, moments, rank);
+  const ideal = makingGood(seen, weights, bias, EARLIER);
+  const error = Float64Array.from(ideal.weights, (w, i) => w - quantized[i]);
+  const surrogate = surrogateOf(seen, error, ideal.moments, rank);
   const left = residual(seen, quantized, gain, bias, surrogate);
   return { gain, bias: plus(bias, columnMeans(left, seen.count, seen.columns)), surrogate };
 }

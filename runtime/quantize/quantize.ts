@@ -4,7 +4,6 @@ import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import type {
   CriterionName,
   FloatModel,
-  FloatWeights,
   FormatName,
   QuantizedLayer,
   QuantizedMatrix,
@@ -16,7 +15,7 @@ import { sizeOf } from "../tensor/tensor.ts";
 import { alternate } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
-import { gptqRescaled, type RoundingOrder, roundingOrder } from "./gptq.ts";
+import { gptqRescaled, type RoundingOrder } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -48,9 +47,6 @@ export interface LayerPolicy {
   readonly rank: number;
 }
 
-/** How weights become codes: each to its nearest, or so that the errors of a column cancel on real inputs. */
-export type Rounding = "nearest" | "gptq";
-
 /**
  * Up to this many bits the codes are chosen together with the surrogate, in turns. Over five draws each: at two bits
  * 2 pp of agreement; at four, KL .0048 -> .0036 on keywords and .0081 -> .0060 on images.
@@ -60,49 +56,46 @@ const COARSE_BITS = 4;
 const ROUNDS = 12;
 
 /**
- * Weights to the policy's formats, activations to 8 bits.
+ * Weights to the nearest codes of the policy's formats, activations to 8 bits. Better codes take the inputs that a layer
+ * gets once those before it are corrected (polarize/polarize.ts).
  * @param observed the float model's values on calibration samples: the input and every node, by name
- * @param rank of the surrogate paths that will follow; coarse codes are chosen together with them
  * @param mix overrides the policy for the layers that it names
  */
 export function quantizeModel(
   model: FloatModel,
   observed: ReadonlyMap<string, Float32Array>,
   policy: QuantizationPolicy,
-  rounding: Rounding,
-  rank: number,
   mix?: Mix,
 ): QuantizedModel {
   const { graph } = model;
   const all = graph.nodes.filter(isLayer);
   const layers = all.map((layer): [string, QuantizedLayer] => {
-    const chosen = mix?.get(layer.name);
-    const format = chosen?.format ?? formatOf(all, layer, policy);
-    const blockLength = chosen?.blockLength ?? policy.blockLength;
-    const float = entry(model.weights, layer.name);
-    const usesInputs = rounding === "gptq" && layer.op !== "depthwise";
-    const inputs = usesInputs ? inputsOf(graph, layer, observed) : undefined;
-    return [
-      layer.name,
-      { format, matrix: roundLayer(format, layer, float, blockLength, inputs, chosen?.rank ?? rank), bias: float.bias },
-    ];
+    const { format, blockLength } = mix?.get(layer.name) ?? {
+      format: formatOf(all, layer, policy),
+      blockLength: policy.blockLength,
+    };
+    const { weights, bias } = entry(model.weights, layer.name);
+    return [layer.name, { format, matrix: quantizeMatrix(formats[format], weights, layer.columns, blockLength), bias }];
   });
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }
 
-/** By GPTQ where the statistics of the inputs are given. */
-export function roundLayer(
+/**
+ * Weights to codes so that the errors of a column cancel on real inputs (gptq.ts), the coarse ones together with the
+ * surrogate that follows.
+ * @param order of the layer's inputs
+ * @param rank of the surrogate
+ */
+export function roundMatrix(
   format: FormatName,
-  { op, columns }: Layer,
-  { weights }: FloatWeights,
+  weights: Float32Array,
+  columns: number,
   blockLength: number,
-  inputs: InputStatistics | undefined,
+  order: RoundingOrder,
   rank: number,
   rounds: number = ROUNDS,
 ): QuantizedMatrix {
   const row = formats[format];
-  if (!inputs || op === "depthwise") return quantizeMatrix(row, weights, columns, blockLength);
-  const { order } = inputs;
   if (rank === 0 || row.bits > COARSE_BITS) return gptqRescaled(row, weights, columns, blockLength, order);
   return alternate(row, weights, columns, blockLength, order, rank, rounds);
 }
@@ -112,8 +105,6 @@ export interface InputStatistics {
   readonly means: Float64Array;
   /** Covariance of the input vectors, rows x rows. */
   readonly moments: Float64Array;
-  /** In which rows are rounded, by the covariance. */
-  readonly order: RoundingOrder;
 }
 
 /** Of a layer that is a matrix product. */
@@ -121,8 +112,7 @@ export function inputsOf(graph: Graph, layer: Layer, observed: ReadonlyMap<strin
   const { inputs, count, length } = someInputs(graph, layer, observed);
   const means = columnMeans(inputs, count, length);
   center(inputs, means);
-  const moments = secondMoment(inputs, count, length);
-  return { means, moments, order: roundingOrder(moments, length) };
+  return { means, moments: secondMoment(inputs, count, length) };
 }
 
 /** Of a layer's input vectors; a depthwise layer's are kernel elements x channels. */
