@@ -6,13 +6,14 @@ import { loadWasm } from "../runtime/kernels/wasm.ts";
 import type { FormatName, PolarizedModel } from "../runtime/model/stages.ts";
 import { weightBytesOf } from "../runtime/plan/weight-bytes.ts";
 import { entropyOf } from "../runtime/polarize/entropy.ts";
+import { latencyOf } from "../runtime/polarize/latency.ts";
 import { chooseMix } from "../runtime/polarize/mix.ts";
 import { polarize } from "../runtime/polarize/polarize.ts";
 import { sensitivities } from "../runtime/polarize/sensitivity.ts";
 import { decodeModel, encodeModel } from "../runtime/quantize/file.ts";
 import { storedBytes } from "../runtime/quantize/format.ts";
 import { formats } from "../runtime/quantize/formats.ts";
-import { type Budget, quantizeModel } from "../runtime/quantize/quantize.ts";
+import { type Budget, type Mix, quantizeModel } from "../runtime/quantize/quantize.ts";
 import { sizeOf } from "../runtime/tensor/tensor.ts";
 import { randomModel, residualGraph } from "./support/models.ts";
 import { naive } from "./support/naive.ts";
@@ -69,10 +70,28 @@ test("a budget of bytes counts all that is stored", async () => {
   assert.equal([...decodeModel(encodeModel(half)).layers], [...half.layers]);
 });
 
+test("a budget of time is kept by giving up ranks, which is what costs time here", async () => {
+  const latency = latencyOf(calibration);
+  const timeOf = (mix: Mix): number =>
+    [...mix].reduce((sum, [layer, own]) => sum + latency.of(layer, own), latency.rest);
+  const ranksOf = (mix: Mix): number => [...mix.values()].reduce((sum, { rank }) => sum + rank, 0);
+  const free = await chooseMix(calibration, { ...policy, budget: { microseconds: 1e6 } });
+  if (!free) throw new Error("nothing was chosen");
+  const tight = new Map([...free].map(([layer, own]) => [layer, { ...own, rank: 0 }]));
+  assert.ok(timeOf(tight) < 0.9 * timeOf(free));
+  const little = (1.05 * timeOf(tight)) / 1000;
+  const kept = await chooseMix(calibration, { ...policy, budget: { microseconds: little } });
+  if (!kept) throw new Error("nothing was chosen");
+  assert.ok(ranksOf(kept) < ranksOf(free), `${ranksOf(kept)} of ${ranksOf(free)}`);
+  const error = await chooseMix(calibration, { ...policy, budget: { microseconds: 0.1 } }).catch((cause) => cause);
+  assert.ok(isFailure(error, "plan/does-not-fit"));
+  assert.match(String(error), /the layers need [\d.]+ µs, the budget is 0.1 µs/);
+});
+
 test("a budget that no format fits is refused with what is needed", async () => {
   const error = await prepared({ bitsPerWeight: 1 }).catch((cause: unknown) => cause);
   assert.ok(isFailure(error, "plan/does-not-fit"));
-  assert.match(String(error), /the weights need .* bits each, the budget is 1.00/);
+  assert.match(String(error), /the layers need .* bits each, the budget is 1.00/);
 });
 
 test("the entropy of codes: two equally frequent ones are one bit, one alone is none", () => {

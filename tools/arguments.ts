@@ -12,3 +12,10 @@ export function decimal(text: string): number {
   if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("a number is expected");
   return value;
 }
+
+/** 2ms or 80us. */
+export function microseconds(text: string): number {
+  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)(us|ms)$/.exec(text) ?? [];
+  if (digits === "") throw new InvalidArgumentError("a time is expected, such as 2ms or 80us");
+  return Number(digits) * (unit === "ms" ? 1000 : 1);
+}

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { asset } from "../runtime/base/assets.ts";
 import { criterionNames, formatNames } from "../runtime/model/stages.ts";
-import { wholeNumber } from "./arguments.ts";
+import { microseconds, wholeNumber } from "./arguments.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
 import { addFirmware } from "./firmware-cli.ts";
@@ -87,6 +87,11 @@ program
   )
   .option("--bits-budget <bits>", "choose each layer's format: bits per weight on average, scales included", Number)
   .option("--bytes-budget <bytes>", "choose each layer's format and rank: all that is stored, such as 64k", byteCount)
+  .option(
+    "--latency-budget <time>",
+    "the same by what an inference takes on this machine, such as 2ms or 80us",
+    microseconds,
+  )
   .addOption(
     new Option(
       "--criterion <name>",

@@ -23,7 +23,7 @@ export async function paretoOf(
   report: Report,
 ): Promise<ParetoPoint[]> {
   const onLayer: Calibration["onLayer"] = (_, done, of) => report({ stage: "choose", done, of });
-  const all = await mixes({ ...basis, onLayer }, policy, true);
+  const all = await mixes({ ...basis, onLayer }, policy);
   const [least, most] = [all[0].cost, all[all.length - 1].cost];
   const points: ParetoPoint[] = [];
   for (let i = 0; i < POINTS; i++) {

@@ -16,7 +16,7 @@ import { openPlan } from "../runtime/plan/open.ts";
 import { type Calibration, uncorrected } from "../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../runtime/polarize/prepare.ts";
 import { statisticsOf } from "../runtime/polarize/synthesis.ts";
-import { quantizeModel } from "../runtime/quantize/quantize.ts";
+import { type Budget, quantizeModel } from "../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../runtime/tensor/tensor.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
@@ -36,6 +36,8 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly block?: number;
   readonly bitsBudget?: number;
   readonly bytesBudget?: number;
+  /** Microseconds of an inference on this machine. */
+  readonly latencyBudget?: number;
   readonly criterion?: CriterionName;
   readonly rank?: number;
   readonly samples?: number;
@@ -202,21 +204,26 @@ function pick({ shape: [, ...sample], data }: Tensor, indices: readonly number[]
 }
 
 function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {
-  const { format, block, rank, samples, bitsBudget, bytesBudget } = options;
+  const { format, block, rank, samples } = options;
   const { weights, blockLength, budget, criterion } = profile.quantization;
-  const asked = bytesBudget !== undefined ? { bytes: bytesBudget } : bitsBudget && { bitsPerWeight: bitsBudget };
   return {
     ...profile,
     quantization: {
       ...profile.quantization,
       weights: format === undefined ? weights : formatNamed(format),
       blockLength: block ?? blockLength,
-      budget: asked || (format === undefined ? budget : undefined),
+      budget: budgetOf(options) ?? (format === undefined ? budget : undefined),
       criterion: options.criterion ?? criterion,
     },
     surrogate: { rank: rank ?? profile.surrogate.rank },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
   };
+}
+
+function budgetOf({ latencyBudget, bytesBudget, bitsBudget }: EvalOptions): Budget | undefined {
+  if (latencyBudget !== undefined) return { microseconds: latencyBudget };
+  if (bytesBudget !== undefined) return { bytes: bytesBudget };
+  return bitsBudget === undefined ? undefined : { bitsPerWeight: bitsBudget };
 }
 
 function formatNamed(name: string): FormatName {

@@ -3,10 +3,11 @@ import type { CriterionName } from "../model/stages.ts";
 import type { Budget, Mix, QuantizationPolicy } from "../quantize/quantize.ts";
 import { type Allocation, frontier, within } from "./allocate.ts";
 import { entropies } from "./entropy.ts";
+import { latencyOf } from "./latency.ts";
 import type { Calibration } from "./polarize.ts";
 import { type LayerOption, sensitivities } from "./sensitivity.ts";
 
-/** Ranks that are tried where low-rank factors count against the budget. */
+/** Ranks that are tried where low-rank paths count against the budget. */
 const RANKS: readonly number[] = [0, 1, 2, 4, 8, 16, 32, 64];
 
 /** What the formats are chosen by: the options of each layer, and what each costs the model. */
@@ -20,48 +21,75 @@ const criteria: Readonly<Record<CriterionName, Criterion>> = { alps: sensitiviti
 
 export type Priced = LayerOption & { readonly cost: number };
 
-/**
- * Formats, and where bytes are counted ranks, layer by layer so that the answers change least within the policy's
- * budget.
- * @throws Failure plan/does-not-fit
- */
-export async function chooseMix(calibration: Calibration, policy: QuantizationPolicy): Promise<Mix | undefined> {
-  const { budget } = policy;
-  if (budget === undefined) return undefined;
-  const weights = [...calibration.float.weights.values()].reduce((sum, layer) => sum + layer.weights.length, 0);
-  const available = "bytes" in budget ? budget.bytes : Math.round(budget.bitsPerWeight * weights);
-  const all = await mixes(calibration, policy, "bytes" in budget);
-  const best = within(all, available);
-  if (best) return mixOf(best);
-  const least = all[0].cost;
-  throw new Failure(
-    "plan/does-not-fit",
-    `${calibration.float.graph.name}: the weights need ${priceText(budget, least, weights)}, the budget is ` +
-      `${priceText(budget, available, weights)}. Use a greater budget or a longer quantization.blockLength.`,
-    { needed: least, available },
-  );
+/** What is counted against a budget. */
+interface Pricing {
+  /** That are offered, ascending. */
+  readonly ranks: readonly number[];
+  readonly available: number;
+  /** A whole number. */
+  costOf(option: LayerOption): number;
+  text(cost: number): string;
 }
 
 /**
- * Every mix that no other beats in both cost and expected loss, the cheapest first.
- * @param counted whether the cost is bytes of all that is stored, with ranks to choose from, or bits of weights
+ * Formats, and where bytes or time are counted ranks, layer by layer so that the answers change least within the
+ * policy's budget.
+ * @throws Failure plan/does-not-fit
  */
-export async function mixes(
+export async function chooseMix(calibration: Calibration, policy: QuantizationPolicy): Promise<Mix | undefined> {
+  if (policy.budget === undefined) return undefined;
+  const pricing = pricingOf(policy.budget, calibration);
+  const { available, text } = pricing;
+  const all = await priced(calibration, policy, pricing);
+  const best = within(all, available);
+  if (best) return mixOf(best);
+  const needed = all[0].cost;
+  throw new Failure(
+    "plan/does-not-fit",
+    `${calibration.float.graph.name}: the layers need ${text(needed)}, the budget is ${text(available)}. ` +
+      "Use a greater budget or a longer quantization.blockLength.",
+    { needed, available },
+  );
+}
+
+/** Every mix of formats and ranks that no other beats in both bytes and expected loss, the smallest first. */
+export function mixes(calibration: Calibration, policy: QuantizationPolicy): Promise<Allocation<Priced>[]> {
+  return priced(calibration, policy, pricingOf({ bytes: Number.POSITIVE_INFINITY }, calibration));
+}
+
+async function priced(
   calibration: Calibration,
   policy: QuantizationPolicy,
-  counted: boolean,
+  { ranks, costOf }: Pricing,
 ): Promise<Allocation<Priced>[]> {
-  const ranks = counted ? [...RANKS.filter((rank) => rank < calibration.rank), calibration.rank] : [calibration.rank];
   const groups = await criteria[policy.criterion ?? "alps"](calibration, policy, ranks);
-  return frontier(
-    groups.map((options) => options.map((option) => ({ ...option, cost: counted ? option.bytes : option.weightBits }))),
-  );
+  return frontier(groups.map((options) => options.map((option) => ({ ...option, cost: costOf(option) }))));
+}
+
+function pricingOf(budget: Budget, calibration: Calibration): Pricing {
+  const { rank } = calibration;
+  const ranks = [...RANKS.filter((lower) => lower < rank), rank];
+  if ("bytes" in budget) {
+    return { ranks, available: budget.bytes, costOf: ({ bytes }) => bytes, text: (cost) => `${cost} bytes` };
+  }
+  if ("microseconds" in budget) {
+    const latency = latencyOf(calibration);
+    return {
+      ranks,
+      available: Math.round(1000 * budget.microseconds) - latency.rest,
+      costOf: (option) => latency.of(option.layer, option),
+      text: (cost) => `${((cost + latency.rest) / 1000).toFixed(1)} µs`,
+    };
+  }
+  const weights = [...calibration.float.weights.values()].reduce((sum, layer) => sum + layer.weights.length, 0);
+  return {
+    ranks: [rank],
+    available: Math.round(budget.bitsPerWeight * weights),
+    costOf: ({ weightBits }) => weightBits,
+    text: (cost) => `${(cost / weights).toFixed(2)} bits each`,
+  };
 }
 
 export function mixOf({ chosen }: Allocation<Priced>): Mix {
   return new Map(chosen.map(({ layer, format, blockLength, rank }) => [layer, { format, blockLength, rank }]));
-}
-
-function priceText(budget: Budget, cost: number, weights: number): string {
-  return "bytes" in budget ? `${cost} bytes` : `${(cost / weights).toFixed(2)} bits each`;
 }

@@ -1,11 +1,10 @@
 import { entry } from "../base/entry.ts";
 import type { Kernels, LoadKernels } from "../kernels/kernels.ts";
 import type { Slot, Step } from "../kernels/step.ts";
-import { type Conv2d, type Dense, type Graph, type Node, shapeOf } from "../model/graph.ts";
+import type { Conv2d, Dense, Graph, Node } from "../model/graph.ts";
 import type { Affine, Correction, PolarizedLayer } from "../model/stages.ts";
-import { stepOf } from "../plan/operations.ts";
-import { spatialShape } from "../plan/spatial.ts";
 import { sizeOf } from "../tensor/tensor.ts";
+import { codeSlot, isolated, MiniMemory } from "./isolated.ts";
 
 /**
  * Runs a quantized model node by node over all calibration samples, with the kernels that will serve it, so that each
@@ -43,29 +42,10 @@ export class Replay {
 
   /** Computes a node's value from those before it; a layer needs its corrected weights. */
   advance(node: Node, layer?: PolarizedLayer): void {
-    const memory = new MiniMemory();
-    const inputs = node.inputs.map((value) => memory.place(this.#slot(value)));
-    const output = memory.place(this.#slot(node.name));
-    const slots = new Map([...node.inputs.map((value, i) => [value, inputs[i]] as const), [node.name, output]]);
-    const step = stepOf(node, {
-      slot: (value) => entry(slots, value),
-      buffer: (_, shape) => memory.place({ offset: 0, shape, type: "f32", scale: 1, zeroPoint: 0 }),
-      layer: (name) => {
-        if (!layer) throw new Error(`layer ${name} was not corrected yet`);
-        return layer;
-      },
-      isAccelerated: () => false,
-    });
-    if (step === undefined) this.#codes.set(node.name, this.codes(node.inputs[0]));
-    else
-      this.#run(
-        memory,
-        step,
-        node,
-        inputs,
-        node.inputs.map((value) => this.codes(value)),
-        output,
-      );
+    const { step, inputs, output, memory } = isolated(node, layer, this.#graph, this.#ranges);
+    const values = node.inputs.map((value) => this.codes(value));
+    if (step === undefined) this.#codes.set(node.name, values[0]);
+    else this.#run(memory, step, node, inputs, values, output);
   }
 
   /** As `advance` for a layer whose products, for all samples, were computed elsewhere from `vectors`. */
@@ -121,19 +101,7 @@ export class Replay {
   }
 
   #slot(value: string): Slot {
-    const shape = spatialShape(shapeOf(this.#graph, value), value);
-    return { offset: 0, shape, type: "u8", ...this.range(value) };
-  }
-}
-
-/** Slots one after the other. */
-class MiniMemory {
-  bytes = 0;
-
-  place(slot: Slot): Slot {
-    const offset = this.bytes;
-    this.bytes += Math.ceil((sizeOf(slot.shape) * (slot.type === "f32" ? 4 : 1)) / 16) * 16;
-    return { ...slot, offset };
+    return codeSlot(value, this.#graph, this.#ranges);
   }
 }
 

@@ -34,8 +34,11 @@ export interface QuantizationPolicy {
   readonly criterion?: CriterionName | undefined;
 }
 
-/** What a model may take: bits per weight on average, scales included, or bytes of all that is stored. */
-export type Budget = { readonly bitsPerWeight: number } | { readonly bytes: number };
+/** What a model may take: bits per weight on average, scales included, bytes of all that is stored, or time here. */
+export type Budget =
+  | { readonly bitsPerWeight: number }
+  | { readonly bytes: number }
+  | { readonly microseconds: number };
 
 /** What was chosen for each layer by name (polarize/mix.ts). */
 export type Mix = ReadonlyMap<string, LayerPolicy>;
