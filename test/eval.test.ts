@@ -52,7 +52,7 @@ test("at the same format, rank and samples our correction beats every other one"
     assert.ok(score.outputError < report.quantized.outputError, `${name} repairs nothing`);
     assert.ok(report.corrected.outputError < score.outputError, `${name}: ${score.outputError}`);
   }
-  assert.match(evalText(report), /QERA-approx, [\d.]+ s/);
+  assert.match(evalText(report), /QERA-approx, [\d.]+ s[\s\S]*int2 corrected, [\d.]+ s/);
 });
 
 test("draws differ, and the score is their mean", async () => {

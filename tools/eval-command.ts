@@ -26,11 +26,8 @@ export function evalText(report: EvalReport): string {
   const rows: [string, Score][] = [
     ["float", float],
     [`${report.format} quantized`, report.quantized],
-    ...report.compared.map(({ name, score, seconds }): [string, Score] => [
-      `  ${name}, ${seconds.toFixed(1)} s`,
-      score,
-    ]),
-    [mixed(report) ? "mix corrected" : `${report.format} corrected`, report.corrected],
+    ...report.compared.map(({ name, score, seconds }): [string, Score] => [`  ${name}${took(seconds)}`, score]),
+    [`${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationSeconds) : ""}`, report.corrected],
   ];
   if (report.draws.length > 1) rows.push([`worst of ${report.draws.length} draws`, worst(report.draws)]);
   if (analog) rows.push(["analog", analog.quantized], ["analog corrected", analog.corrected]);
@@ -78,9 +75,13 @@ function worst(scores: readonly Score[]): Score {
   return scores.reduce((least, score) => (score.agreement < least.agreement ? score : least));
 }
 
-/** Whether layers were given formats of their own. */
-function mixed({ budget }: EvalReport): boolean {
-  return budget !== null;
+/** A budget gives layers formats of their own. */
+function correctedName({ budget, format }: EvalReport): string {
+  return `${budget === null ? format : "mix"} corrected`;
+}
+
+function took(seconds: number): string {
+  return `, ${seconds.toFixed(1)} s`;
 }
 
 function gateTable({ highBits, safe, budget }: GateReport): string {
