@@ -3,13 +3,15 @@ import { Failure, isFailure } from "../runtime/base/failure.ts";
 import type { MatmulUnit, UnitLayer } from "../runtime/plan/unit.ts";
 import { checkDevice, checkLayer, isRefusal } from "./checks.ts";
 import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
-import { offsetsOf, usedBits } from "./offsets.ts";
+import { offsetsOf } from "./offsets.ts";
+import { usedBits } from "./planes.ts";
 import { programBlock, setRange } from "./programmer.ts";
 import type { Reply } from "./protocol/commands.ts";
 import { type CellReading, fitToCells, readsBack, readWorth } from "./read-back.ts";
-import { add, type Resident, resident, slice, strengthOf } from "./resident.ts";
+import { add, type Resident, resident, slice, strengthOf, trimmed } from "./resident.ts";
 import type { LinkHealth, Session } from "./session.ts";
 import { batches, sumsOf } from "./sums.ts";
+import { untrimmed } from "./trim.ts";
 
 export interface AcceleratorStatus extends Reply<"status"> {
   readonly link: LinkHealth;
@@ -128,19 +130,18 @@ export class AcceleratorUnit implements MatmulUnit {
   }
 
   /**
-   * Fits the converters to signals that drift has weakened: measures what became of the typical inputs' products, and
-   * scales each tile's steps with it, which makes good one gain per tile. Where cells can be read, it also learns what
-   * each weight has become. Takes no samples.
+   * Fits the tiles to signals that drift has weakened, without samples: the converters' steps shrink with them, and a
+   * gain and an offset of each tile's columns bring the answers to the typical inputs back to what they were. Where
+   * cells can be read, it also learns what each weight has become.
    */
-  async rerange(): Promise<void> {
+  async trim(): Promise<void> {
     await this.#guard(() =>
-      this.#change(async (resident) => {
-        const strength = strengthOf(resident, await sumsOf(this.#session, resident, resident.typical));
-        const { steps, reads } = resident.freshRange;
-        resident.range = { steps: steps.map((step) => step * strength), reads };
-        await this.#readWorth(resident, strength);
-        await setRange(this.#session, resident.block.tile, resident.range);
-      }),
+      this.#change(
+        (resident) => this.#refit(resident),
+        (resident, sums) => {
+          resident.trim = trimmed(resident, sums);
+        },
+      ),
     );
   }
 
@@ -185,6 +186,7 @@ export class AcceleratorUnit implements MatmulUnit {
     await this.#change(async (resident) => {
       resident.range = resident.freshRange;
       resident.worth = resident.block.worth;
+      resident.trim = untrimmed(resident.block.columns);
       await programBlock(this.#session, resident.block, resident.range);
     });
     this.#programmings++;
@@ -192,14 +194,33 @@ export class AcceleratorUnit implements MatmulUnit {
     this.#usable = !this.#released;
   }
 
-  /** Does `work` with each tile, learns its offsets then, and remembers by what all of it is known again. */
-  async #change(work: (resident: Resident) => Promise<void>): Promise<void> {
+  /** Converters for the signals that are left, and the weights that are. */
+  async #refit(resident: Resident): Promise<void> {
+    const { block, emptyRow, typical, freshRange } = resident;
+    const strength = strengthOf(resident, await sumsOf(this.#session, resident, typical));
+    resident.range = { steps: freshRange.steps.map((step) => step * strength), reads: freshRange.reads };
+    if (emptyRow) {
+      const worth = await readWorth(this.#session, this.#profile, block, emptyRow);
+      resident.worth = worth.map((value) => value / strength);
+    }
+    await setRange(this.#session, block.tile, resident.range);
+  }
+
+  /**
+   * Does `work` with each tile, learns its offsets then from its answers to the typical inputs, which `done` gets too,
+   * and remembers by what all of it is known again.
+   */
+  async #change(
+    work: (resident: Resident) => Promise<void>,
+    done?: (resident: Resident, sums: Int32Array) => void,
+  ): Promise<void> {
     const { bootId } = this.#session.device;
     this.#setUp = undefined;
     for (const resident of [...this.#residents.values()].flat()) {
       await work(resident);
       const sums = await sumsOf(this.#session, resident, resident.typical);
       resident.offsets = offsetsOf(this.#profile, resident, sums, strengthOf(resident, sums));
+      done?.(resident, sums);
     }
     const { revision } = await this.#session.request("status", {});
     this.#setUp = { bootId, revision };
@@ -212,14 +233,6 @@ export class AcceleratorUnit implements MatmulUnit {
     if (setUp?.bootId !== device.bootId || device.uid !== this.uid) return false;
     const { revision } = await this.#session.request("status", {});
     return revision === setUp.revision && setUp === this.#setUp;
-  }
-
-  /** What is left of the weights, as strong as the signals were: their mean loss is in the steps. */
-  async #readWorth(resident: Resident, strength: number): Promise<void> {
-    const { block, emptyRow } = resident;
-    if (!emptyRow) return;
-    const worth = await readWorth(this.#session, this.#profile, block, emptyRow);
-    resident.worth = worth.map((value) => value / strength);
   }
 
   /** Does `work`; if the device turns out to have restarted, programs it, unless somebody has, and does it once more. */

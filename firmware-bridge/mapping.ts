@@ -2,6 +2,7 @@ import type { ArrayProfile } from "../device-profiles/accelerator.ts";
 import type { UnitLayer } from "../runtime/plan/unit.ts";
 import { roundInOrder, roundingOrder } from "../runtime/quantize/gptq.ts";
 import { maxLevel } from "./planes.ts";
+import type { Trim } from "./trim.ts";
 
 /** A part of a layer that lies on one tile: levels, and what a level of each column is worth. */
 export interface Block {
@@ -43,20 +44,21 @@ export function mapLayers(layers: readonly UnitLayer[], array: ArrayProfile): Pl
   return placements;
 }
 
-/** A block, and what its cells make of the levels: rows x columns, in unit cells. */
+/** A block, what its cells make of the levels (rows x columns, in unit cells), and what is made of its columns' sums. */
 export interface Held {
   readonly block: Block;
   readonly worth: Float32Array;
+  readonly trim: Pick<Trim, "gain">;
 }
 
 /** What the unit believes that it multiplies with: rows x columns, row by row, in weight units. */
 export function nominalWeights(layer: Pick<UnitLayer, "rows" | "columns">, held: readonly Held[]): Float32Array {
   const weights = new Float32Array(layer.rows * layer.columns);
-  for (const { block, worth } of held) {
+  for (const { block, worth, trim } of held) {
     const { fromRow, rows, fromColumn, columns, scales } = block;
     for (let row = 0; row < rows; row++) {
       const to = (fromRow + row) * layer.columns + fromColumn;
-      for (let j = 0; j < columns; j++) weights[to + j] = worth[row * columns + j] * scales[j];
+      for (let j = 0; j < columns; j++) weights[to + j] = trim.gain[j] * worth[row * columns + j] * scales[j];
     }
   }
   return weights;

@@ -1,15 +1,8 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import { solve } from "../runtime/tensor/linear.ts";
 import { crossProduct } from "../runtime/tensor/products.ts";
-import { INPUT_BITS, planeCount } from "./planes.ts";
+import { INPUT_BITS, planeCount, usedBits } from "./planes.ts";
 import type { Resident } from "./resident.ts";
-
-/** Bits that any code of each vector has: which input planes are not empty. */
-export function usedBits(vectors: Uint8Array, rows: number): Uint8Array {
-  const bits = new Uint8Array(vectors.length / rows);
-  for (let i = 0; i < vectors.length; i++) bits[Math.floor(i / rows)] |= vectors[i];
-  return bits;
-}
 
 /**
  * A converter's offset counts as often as it converts. Where empty input planes are skipped, that depends on the

@@ -28,3 +28,10 @@ export function cellTarget({ cells }: CellLayout, level: number, plane: number):
   if (cells === "multi-level") return level;
   return ((Math.abs(level) >> plane) & 1) * Math.sign(level);
 }
+
+/** Bits that any code of each vector has: which input planes are not empty. */
+export function usedBits(vectors: Uint8Array, rows: number): Uint8Array {
+  const bits = new Uint8Array(vectors.length / rows);
+  for (let i = 0; i < vectors.length; i++) bits[Math.floor(i / rows)] |= vectors[i];
+  return bits;
+}

@@ -1,8 +1,11 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
 import type { UnitLayer } from "../runtime/plan/unit.ts";
+import { center, columnMeans } from "../runtime/tensor/linear.ts";
+import { product } from "../runtime/tensor/products.ts";
 import type { Block } from "./mapping.ts";
-import { INPUT_BITS } from "./planes.ts";
+import { INPUT_BITS, usedBits } from "./planes.ts";
 import { chooseRange, type Range } from "./ranges.ts";
+import { type Trim, trimOf, untrimmed } from "./trim.ts";
 
 /** A block on its tile, ready to multiply. */
 export interface Resident {
@@ -14,6 +17,7 @@ export interface Resident {
   range: Range;
   /** What the cells make of the levels by now, rows x columns, in unit cells of a fresh tile's strength. */
   worth: Float32Array;
+  trim: Trim;
   /** What an empty tile answered to one row (read-back.ts), where that was asked. */
   readonly emptyRow: Float64Array | undefined;
   /** Input bits x columns: what each used input bit adds to a sum, in converter codes; see offsets.ts. */
@@ -36,6 +40,7 @@ export function resident(
     freshRange,
     range: freshRange,
     worth: block.worth,
+    trim: untrimmed(block.columns),
     emptyRow,
     offsets: new Float32Array(INPUT_BITS * block.columns),
     width: 2,
@@ -59,17 +64,45 @@ export interface Answers {
   readonly bits: Uint8Array;
 }
 
-/** Partial sums of all vectors, without offsets and in weight units, onto the products. */
-export function add(products: Float32Array, columns: number, resident: Resident, { sums, bits }: Answers): void {
-  const { block, freshRange } = resident;
-  // Steps that shrank with the signal leave the answer as strong as it was.
-  const worth = block.scales.map((scale, j) => scale * freshRange.steps[j]);
+/** Partial sums of all vectors, without offsets, trimmed and in weight units, onto the products. */
+export function add(products: Float32Array, columns: number, resident: Resident, answers: Answers): void {
+  const { block, trim } = resident;
+  const levels = levelsOf(resident, answers);
+  for (let i = 0; i < answers.bits.length; i++) {
+    const [from, to] = [i * block.columns, i * columns + block.fromColumn];
+    for (let j = 0; j < block.columns; j++) {
+      products[to + j] += (trim.gain[j] * levels[from + j] + trim.shift[j]) * block.scales[j];
+    }
+  }
+}
+
+/** Gain and offset of each column by the tile's answers to its typical inputs. */
+export function trimmed(resident: Resident, sums: Int32Array): Trim {
+  const { block, typical } = resident;
+  const answers = levelsOf(resident, { sums, bits: usedBits(typical, block.rows) });
+  const meant = Float32Array.from(meantBy(block.worth, resident));
+  return trimOf(answers, meant, typical.length / block.rows, block.columns);
+}
+
+/** Sums without offsets, in levels of fresh cells. */
+function levelsOf(resident: Resident, { sums, bits }: Answers): Float32Array {
+  const { freshRange, block } = resident;
   const offsetsOf = patterns(resident);
+  const levels = new Float32Array(sums.length);
   for (let i = 0; i < bits.length; i++) {
     const offsets = offsetsOf(bits[i]);
-    const [from, to] = [i * block.columns, i * columns + block.fromColumn];
-    for (let j = 0; j < block.columns; j++) products[to + j] += (sums[from + j] - offsets[j]) * worth[j];
+    for (let j = 0; j < block.columns; j++) {
+      const at = i * block.columns + j;
+      // Steps that shrank with the signal leave the answer as strong as it was.
+      levels[at] = (sums[at] - offsets[j]) * freshRange.steps[j];
+    }
   }
+  return levels;
+}
+
+/** What cells of this worth answer to the typical inputs, count x columns, in levels. */
+function meantBy(worth: Float32Array, { block: { rows, columns }, typical }: Resident): Float64Array {
+  return product(typical, worth, typical.length / rows, rows, columns);
 }
 
 /** The offsets of all input bits in a pattern, each pattern added up once. */
@@ -94,21 +127,15 @@ const STRONGEST = 1.5;
  * How strong the signals are by now: regression of `sums`, the tile's answer to its typical inputs, on what the answer
  * should be, over all columns.
  */
-export function strengthOf({ block, worth, typical, range }: Resident, sums: Int32Array): number {
+export function strengthOf(resident: Resident, sums: Int32Array): number {
+  const { block, worth, range, typical } = resident;
   const { rows, columns } = block;
-  const count = typical.length / rows;
+  const meant = meantBy(worth, resident);
+  center(meant, columnMeans(meant, typical.length / rows, columns));
   let [covariance, variance] = [0, 0];
-  for (let column = 0; column < columns; column++) {
-    const meant = Float64Array.from({ length: count }, (_, v) => {
-      let sum = 0;
-      for (let row = 0; row < rows; row++) sum += typical[v * rows + row] * worth[row * columns + column];
-      return sum;
-    });
-    const mean = meant.reduce((sum, value) => sum + value, 0) / count;
-    for (let v = 0; v < count; v++) {
-      covariance += (meant[v] - mean) * sums[v * columns + column] * range.steps[column];
-      variance += (meant[v] - mean) ** 2;
-    }
+  for (const [i, level] of meant.entries()) {
+    covariance += level * sums[i] * range.steps[i % columns];
+    variance += level ** 2;
   }
   return variance > 0 ? Math.min(Math.max(covariance / variance, WEAKEST), STRONGEST) : 1;
 }

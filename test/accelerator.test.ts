@@ -5,6 +5,7 @@ import { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
 import { mapLayers, nominalWeights } from "../firmware-bridge/mapping.ts";
 import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
 import type { LineFaults } from "../firmware-bridge/transport/pair.ts";
+import { untrimmed } from "../firmware-bridge/trim.ts";
 import { isFailure } from "../runtime/base/failure.ts";
 import { bench, codes, layerOf, same, VECTORS } from "./support/accelerator-bench.ts";
 
@@ -75,7 +76,7 @@ test("levels: 8 bits are nearer to the weights than 4, and a column of zeros sta
     const [{ blocks }] = mapLayers([layer], { ...sram.array, weightBits });
     const nominal = nominalWeights(
       layer,
-      blocks.map((block) => ({ block, worth: block.worth })),
+      blocks.map((block) => ({ block, worth: block.worth, trim: untrimmed(block.columns) })),
     );
     assert.ok(nominal.every((weight, i) => i % 8 !== 3 || weight === 0));
     return Math.sqrt(nominal.reduce((sum, w, i) => sum + (w - layer.weights[i]) ** 2, 0) / layer.weights.length);
@@ -118,9 +119,9 @@ test("sram: what a column correction leaves is levels and mismatch, and a month 
   );
   const drifted = await measure();
   assert.ok(drifted > 1.3 * fresh, `after a month ${drifted}`);
-  await clock.until(unit.rerange());
-  const reranged = await measure();
-  assert.ok(reranged < drifted, `with converters fitted again ${reranged}`);
+  await clock.until(unit.trim());
+  const trimmed = await measure();
+  assert.ok(trimmed < drifted, `trimmed ${trimmed}`);
   await clock.until(unit.reprogram());
   assert.ok(Math.abs((await measure()) - fresh) < 0.01, "reprogrammed");
   await session.close();

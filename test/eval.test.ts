@@ -133,7 +133,7 @@ test("sigma is how much the accelerator's cells differ", async () => {
   const [calm, wild] = await Promise.all(
     [0.02, 0.3].map((sigma) => evaluated({ accelerator: "sram-bitplane-64x64", sigma })),
   );
-  assert.ok((calm.analog?.quantized.outputError ?? 1) < (wild.analog?.quantized.outputError ?? 0));
+  assert.ok((calm.analog?.corrected.outputError ?? 1) < (wild.analog?.corrected.outputError ?? 0));
   assert.is(await evaluated({ accelerator: "ideal", sigma: 0.1 }).catch(({ code }) => code), "input/malformed");
 });
 

@@ -4,7 +4,8 @@ import type { AcceleratorProfile, ConverterProfile } from "../device-profiles/ac
 import { loadAcceleratorProfile } from "../device-profiles/profiles.ts";
 import { Tile } from "../firmware-bridge/emulator/tile.ts";
 import { type Block, mapLayers } from "../firmware-bridge/mapping.ts";
-import { offsetsOf, usedBits } from "../firmware-bridge/offsets.ts";
+import { offsetsOf } from "../firmware-bridge/offsets.ts";
+import { usedBits } from "../firmware-bridge/planes.ts";
 import { add, type Resident, resident, strengthOf } from "../firmware-bridge/resident.ts";
 import { gaussian, uniform } from "../runtime/base/random.ts";
 import { center, columnMeans } from "../runtime/tensor/linear.ts";

@@ -107,10 +107,9 @@ async function recover(
   scoreOf: (model: PolarizedModel) => Promise<Score>,
 ): Promise<RecoveryStep[]> {
   const installed = { model: fresh, unit };
-  const none = { samples: 0, programs: false };
+  const stale = { step: "as calibrated when fresh", samples: 0, programs: false, lasts: false };
   const steps: readonly Step[] = [
-    { ...none, step: "as calibrated when fresh", work: async () => installed },
-    { ...none, step: "one gain per tile", work: () => unit.rerange().then(() => installed) },
+    { ...stale, work: async () => installed },
     ...recoverySteps(installed, calibration, () => unit.reprogram().then(() => installed)),
   ];
   const recovery: RecoveryStep[] = [];

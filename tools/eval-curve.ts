@@ -83,7 +83,7 @@ async function overTime(address: string, subject: Subject, report: Report): Prom
     return () => shareFrom(fresh, measure, report, unit);
   });
   const recalibrated = await atEachAge(address, subject, async (unit) => async () => {
-    await unit.rerange();
+    await unit.trim();
     return shareFrom(await polarizeAccelerator(model, basis, unit), measure, report, unit);
   });
   return [

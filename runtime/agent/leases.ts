@@ -115,6 +115,11 @@ class Lease implements MatmulUnit {
     return this.#unit.nominal(layer);
   }
 
+  async trim(): Promise<void> {
+    this.#assertMine();
+    await this.#unit.trim?.();
+  }
+
   #assertMine(): void {
     if (this.#ended) throw new Failure("bridge/refused", `${this.#unit.name}: its tiles now hold another model`);
   }

@@ -23,6 +23,7 @@ interface Calls {
   held: () => Promise<Placed | undefined>;
   multiply: (layer: string, inputs: Uint8Array, count: number) => Promise<Float32Array>;
   nominal: (layer: string) => Promise<Float32Array>;
+  trim: () => Promise<void>;
 }
 
 interface Placed {
@@ -69,6 +70,7 @@ function callsOf(accelerator: Accelerator): Calls {
     },
     multiply: async (layer, inputs, count) => placed().multiply(layer, inputs, count),
     nominal: async (layer) => placed().nominal(layer),
+    trim: async () => placed().trim?.(),
   };
 }
 
@@ -84,6 +86,7 @@ export function remoteAccelerator(port: MessagePort): Required<Accelerator> {
     layers: new Set(placed.layers),
     multiply: async (layer, inputs, count) => (await ask("multiply", layer, inputs, count)) as Float32Array,
     nominal: async (layer) => (await ask("nominal", layer)) as Float32Array,
+    trim: async () => void (await ask("trim")),
   });
   return {
     place: async (layers) => unitOf((await ask("place", layers)) as Placed),

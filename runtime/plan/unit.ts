@@ -21,6 +21,11 @@ export interface MatmulUnit {
   nominal(layer: string): Promise<Float32Array>;
   /** Corrections are about to be fitted to what it answers by now: a unit that loses that is not to restore what was before. */
   refit?(): void;
+  /**
+   * Makes the best of what has become of the cells, without samples: products as strong as when they were fresh, and
+   * `nominal` as the weights are now. Absent where nothing drifts.
+   */
+  trim?(): Promise<void>;
 }
 
 /** What a unit needs to know of a layer before it can hold it. */

@@ -15,6 +15,8 @@ export interface RecoveryStep {
   readonly samples: number;
   /** The cells are written anew, so what was fitted to them before is lost. */
   readonly programs: boolean;
+  /** The tiles answer differently afterwards, whatever is made of it. */
+  readonly lasts: boolean;
   work(): Promise<Placed>;
 }
 
@@ -46,7 +48,7 @@ export interface Recovery extends Placed {
 }
 
 /**
- * The refit order: what costs least comes first. Gain and offset of each column have two unknowns and are found from a
+ * The refit order: what costs least comes first. The tiles trim themselves without samples. Gain and offset of each column have two unknowns and are found from a
  * few samples; the low rank has many; programming wears the cells, takes longest, and has to be fitted anew as well.
  */
 export function recoverySteps(
@@ -62,19 +64,30 @@ export function recoverySteps(
   });
   return [
     {
+      step: "tiles trimmed",
+      samples: 0,
+      programs: false,
+      lasts: true,
+      work: async () => {
+        await unit.trim?.();
+        return installed;
+      },
+    },
+    {
       step: "gain, offset per column",
       samples,
       programs: false,
+      lasts: false,
       work: () => refitted({ model, unit }, "columns"),
     },
-    { step: "low rank", samples, programs: false, work: () => refitted({ model, unit }) },
-    { step: "reprogrammed", samples, programs: true, work: async () => refitted(await reprogram()) },
+    { step: "low rank", samples, programs: false, lasts: false, work: () => refitted({ model, unit }) },
+    { step: "reprogrammed", samples, programs: true, lasts: true, work: async () => refitted(await reprogram()) },
   ];
 }
 
 /**
  * Takes one step after the other until the model is good enough. A step whose result is not better than what was there
- * is dropped, unless it has programmed the tiles: then there is nothing to go back to. No layer is given up for good
+ * is dropped, unless it has changed the tiles: then there is nothing to go back to. No layer is given up for good
  * before new cells were tried.
  * @param judge on inputs that nothing was fitted to
  * @param enoughPct agreement that needs no further step
@@ -88,12 +101,12 @@ export async function recover(
 ): Promise<Recovery> {
   let best = { placed: installed, standing: await judge(installed) };
   const taken: StepTaken[] = [];
-  for (const { step, samples, programs, work } of steps) {
+  for (const { step, samples, programs, lasts, work } of steps) {
     const [began, before] = [meter.nowMs(), meter.products()];
     const placed = await work();
     const [seconds, products] = [(meter.nowMs() - began) / 1000, meter.products() - before];
     const standing = await judge(placed);
-    const accepted = programs || isBetter(standing, best.standing);
+    const accepted = lasts || isBetter(standing, best.standing);
     const tiles = programs ? (placed.unit.tilesUsed ?? 0) : 0;
     const [beforePct, afterPct] = [best.standing.agreementPct, standing.agreementPct];
     taken.push({ step, samples, products, tiles, seconds, beforePct, afterPct, accepted });
@@ -120,6 +133,7 @@ export function counted(unit: MatmulUnit, onVectors: (count: number) => void): M
       return unit.layers;
     },
     nominal: (layer) => unit.nominal(layer),
+    trim: async () => unit.trim?.(),
     multiply: (layer, inputs, count) => {
       onVectors(count);
       return unit.multiply(layer, inputs, count);

@@ -155,7 +155,12 @@ export function errorLeft(seen: Observations, answers: ArrayLike<number>, correc
 }
 
 /** Regression of the targets on the answers, column by column: cov / var, shrunk towards the gain of all columns together. */
-function columnGains(answers: Float32Array, targets: Float32Array, count: number, columns: number): Float32Array {
+export function columnGains(
+  answers: Float32Array,
+  targets: Float32Array,
+  count: number,
+  columns: number,
+): Float32Array {
   const y = centeredCopy(answers, count, columns);
   const t = centeredCopy(targets, count, columns);
   const covariance = new Float64Array(columns);

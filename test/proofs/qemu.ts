@@ -112,7 +112,7 @@ async function story({ session, place }: OpenAccelerator): Promise<Story> {
   const fresh = await residual(corrected);
   await session.request("environment", { mask: 1, ageSeconds: MONTH, temperatureMc: 0, seed: 0, deadColumn: 0 });
   const drifted = await residual(corrected);
-  await unit.rerange();
+  await unit.trim();
   const recalibrated = await residual(await polarizeAccelerator(polarized, basis, unit));
   return { answers, residuals: { fresh, drifted, recalibrated } };
 }
