@@ -9,6 +9,7 @@ import { emulatedFlash } from "./emulator/flash.ts";
 import { serve } from "./emulator/serve.ts";
 import type { SessionTiming } from "./greeting.ts";
 import { Session } from "./session.ts";
+import { metered, type Traffic } from "./transport/metered.ts";
 import { pair } from "./transport/pair.ts";
 import { openTcp } from "./transport/tcp.ts";
 import type { Connect } from "./transport/transport.ts";
@@ -20,6 +21,8 @@ export interface OpenAccelerator extends Accelerator {
   readonly profile: AcceleratorProfile;
   /** The model behind an `emulator:` address. */
   readonly emulated: EmulatedDevice | undefined;
+  /** Since it was opened. */
+  readonly traffic: Readonly<Traffic>;
   place(layers: readonly UnitLayer[]): Promise<AcceleratorUnit>;
   /**
    * Opens the link again if it is lost, and programs again what was placed last.
@@ -141,12 +144,14 @@ export async function openOver(
   emulated?: EmulatedDevice,
   timing: Partial<SessionTiming> = {},
 ): Promise<OpenAccelerator> {
-  const session = await Session.open(connect, timing);
+  const traffic: Traffic = { bytes: 0 };
+  const session = await Session.open(async () => metered(await connect(), traffic), timing);
   let unit: AcceleratorUnit | undefined;
   return {
     session,
     profile,
     emulated,
+    traffic,
     async place(layers) {
       unit?.release();
       unit = await AcceleratorUnit.place(session, profile, layers);

@@ -126,6 +126,10 @@ test("an aged accelerator: each step of the recovery has its score and its cost"
   );
   assert.ok(recovery[0].products === 0 && recovery.slice(1).every(({ products }) => products > 0));
   assert.is(report.analog?.corrected.outputError, lowRank);
+  const { placed, calibrated } = report.analog ?? {};
+  const costs = [placed, calibrated, ...recovery.slice(1)];
+  assert.ok(costs.every((cost) => (cost?.linkBytes ?? 0) > 1000 && (cost?.linkSeconds ?? 0) > 0.01));
+  assert.is(recovery[0].linkBytes < 100, true, "nothing was asked to go on as before");
   assert.match(evalText(report), /recovery from drift/);
 });
 

@@ -1,5 +1,5 @@
 import type { AcceleratorUnit } from "../firmware-bridge/accelerator.ts";
-import { openAccelerator, parseAge } from "../firmware-bridge/open.ts";
+import { type OpenAccelerator, openAccelerator, parseAge } from "../firmware-bridge/open.ts";
 import type { PolarizedModel } from "../runtime/model/stages.ts";
 import { openPlan } from "../runtime/plan/open.ts";
 import type { Runner } from "../runtime/plan/run.ts";
@@ -8,7 +8,7 @@ import { unitLayersOf } from "../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../runtime/polarize/polarize.ts";
 import type { Report } from "../runtime/polarize/prepare.ts";
 import { recoverySteps, type RecoveryStep as Step } from "../runtime/polarize/recovery.ts";
-import type { AnalogReport, RecoveryStep } from "./eval-report.ts";
+import type { AnalogReport, LinkCost, RecoveryStep } from "./eval-report.ts";
 import { type Measure, meanScore, type Score } from "./measure.ts";
 
 export interface AnalogOptions {
@@ -50,6 +50,8 @@ export async function evaluateAnalog(
     corrected: meanScore(trials.map(({ corrected }) => corrected)),
     devices: trials.map(({ corrected }) => corrected),
     layers: trials[0].layers,
+    placed: trials[0].placed,
+    calibrated: trials[0].calibrated,
     returned: [...returned],
     recovery: trials[0].recovery.map((step, i) => ({
       ...step,
@@ -62,6 +64,8 @@ interface Trial {
   readonly quantized: Score;
   readonly corrected: Score;
   readonly layers: number;
+  readonly placed: LinkCost;
+  readonly calibrated: LinkCost;
   readonly recovery: readonly RecoveryStep[];
 }
 
@@ -75,22 +79,20 @@ async function attempt(
 ): Promise<Trial> {
   const device = await openAccelerator(address);
   try {
-    const unit = await device.place(unitLayersOf(model, calibration));
+    const placeable = unitLayersOf(model, calibration);
+    const { made: unit, ...placed } = await costOf(device, () => device.place(placeable));
     const onLayer = (_: string, done: number, of: number): void => report({ stage: "accelerator", done, of });
     const fitted = { ...calibration, onLayer };
     const scoreOf = async (served: PolarizedModel): Promise<Score> =>
       measure.score(await answersOf(served, unit, measure, report));
     const layers = unit.layers.size;
-    if (ageSeconds === 0) {
-      const quantized = await scoreOf(await uncorrectedAccelerator(model, calibration.float, unit));
-      const corrected = await scoreOf(await polarizeAccelerator(model, fitted, unit));
-      return { quantized, corrected, layers, recovery: [] };
-    }
-    const fresh = await polarizeAccelerator(model, fitted, unit);
+    const { made: fresh, ...calibrated } = await costOf(device, () => polarizeAccelerator(model, fitted, unit));
     device.emulated?.chip.age(ageSeconds);
     const quantized = await scoreOf(await uncorrectedAccelerator(model, calibration.float, unit));
-    const recovery = await recover(fresh, fitted, unit, scoreOf);
-    return { quantized, corrected: recovery[REFITTED].score, layers, recovery };
+    const known = { quantized, layers, placed, calibrated };
+    if (ageSeconds === 0) return { ...known, corrected: await scoreOf(fresh), recovery: [] };
+    const recovery = await recover(fresh, fitted, device, unit, scoreOf);
+    return { ...known, corrected: recovery[REFITTED].score, recovery };
   } finally {
     await device.close();
   }
@@ -103,6 +105,7 @@ const REFITTED = 3;
 async function recover(
   fresh: PolarizedModel,
   calibration: Calibration,
+  device: OpenAccelerator,
   unit: AcceleratorUnit,
   scoreOf: (model: PolarizedModel) => Promise<Score>,
 ): Promise<RecoveryStep[]> {
@@ -115,12 +118,28 @@ async function recover(
   const recovery: RecoveryStep[] = [];
   for (const { step, samples, programs, work } of steps) {
     const before = (await unit.status()).products;
-    const { model } = await work();
+    const { made, ...cost } = await costOf(device, work);
     const products = (await unit.status()).products - before;
-    recovery.push({ step, score: await scoreOf(model), samples, products, programs: programs ? unit.tilesUsed : 0 });
+    const score = await scoreOf(made.model);
+    recovery.push({ step, score, samples, products, programs: programs ? unit.tilesUsed : 0, ...cost });
   }
   return recovery;
 }
+
+/** What `work` makes, and what it takes. */
+async function costOf<T>(
+  { traffic, profile }: OpenAccelerator,
+  work: () => Promise<T>,
+): Promise<LinkCost & { readonly made: T }> {
+  const [bytes, began] = [traffic.bytes, performance.now()];
+  const made = await work();
+  const linkBytes = traffic.bytes - bytes;
+  const linkSeconds = (linkBytes * BITS_PER_BYTE) / profile.link.baudRate;
+  return { made, linkBytes, linkSeconds, seconds: (performance.now() - began) / 1000 };
+}
+
+/** Eight, a start and a stop bit. */
+const BITS_PER_BYTE = 10;
 
 /** @throws the first fault of the accelerator: what a fallback answers would say nothing about it */
 async function answersOf(

@@ -3,7 +3,15 @@ import { lineChart } from "./chart.ts";
 import { type EvalOptions, evaluate } from "./eval.ts";
 import { precisionTable } from "./eval-cost.ts";
 import { chartOf } from "./eval-curve.ts";
-import type { EvalReport, GatedScore, GateReport, ParetoPoint, RecoveryStep } from "./eval-report.ts";
+import type {
+  AnalogReport,
+  EvalReport,
+  GatedScore,
+  GateReport,
+  LinkCost,
+  ParetoPoint,
+  RecoveryStep,
+} from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 import { progressBar } from "./progress.ts";
 import { bytes, type Column, percent, table, thousands } from "./table.ts";
@@ -57,10 +65,7 @@ export function evalText(report: EvalReport): string {
     "",
     ...(report.gates ? [gateTable(report.gates), ""] : []),
     ...(report.pareto ? [paretoTable(report.pareto), ""] : []),
-    ...(analog && analog.returned.length > 0
-      ? [`computed digitally, beyond recovery: ${analog.returned.join(", ")}`, ""]
-      : []),
-    ...(analog && analog.recovery.length > 0 ? [recoveryTable(analog.recovery), ""] : []),
+    ...(analog ? analogLines(analog) : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
     `activations  ${bytes(report.arenaBytes)}`,
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
@@ -68,6 +73,15 @@ export function evalText(report: EvalReport): string {
     `calibration  ${report.calibrationSeconds.toFixed(2)} s`,
     `inference    ${report.microsecondsPerInference.toFixed(0)} µs on this machine`,
   ].join("\n");
+}
+
+function analogLines({ returned, placed, calibrated, recovery }: AnalogReport): string[] {
+  return [
+    ...(returned.length > 0 ? [`computed digitally, beyond recovery: ${returned.join(", ")}`, ""] : []),
+    ...(recovery.length > 0 ? [recoveryTable(recovery), ""] : []),
+    `tiles        placed: ${linkText(placed)} on the link, ${placed.seconds.toFixed(1)} s here; ` +
+      `calibrated: ${linkText(calibrated)}, ${calibrated.seconds.toFixed(1)} s`,
+  ];
 }
 
 /** With the least agreement. */
@@ -126,14 +140,20 @@ function recoveryTable(recovery: readonly RecoveryStep[]): string {
       { title: "samples", align: "right" },
       { title: "products", align: "right" },
       { title: "tiles programmed", align: "right" },
+      { title: "on the link", align: "right" },
     ],
-    recovery.map(({ step, score, samples, products, programs }) => [
+    recovery.map(({ step, score, samples, products, programs, ...cost }) => [
       step,
       percent(score.accuracy),
       percent(score.agreement),
       String(samples),
       thousands(products),
       String(programs),
+      linkText(cost),
     ]),
   );
+}
+
+function linkText({ linkBytes, linkSeconds }: LinkCost): string {
+  return `${bytes(linkBytes)}, ${linkSeconds.toFixed(1)} s`;
 }

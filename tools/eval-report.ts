@@ -45,11 +45,23 @@ export interface AnalogReport {
   readonly layers: number;
   /** Layers that no correction recovered on some device: they are computed digitally there. */
   readonly returned: readonly string[];
+  /** Of the first device: what programming the tiles took, and fitting the corrections to them. */
+  readonly placed: LinkCost;
+  readonly calibrated: LinkCost;
   /** What brings an accelerator that has aged since its calibration back, from the cheapest step to the dearest. */
   readonly recovery: readonly RecoveryStep[];
 }
 
-export interface RecoveryStep {
+export interface LinkCost {
+  /** On the wire, there and back. */
+  readonly linkBytes: number;
+  /** That these take at the profile's baud rate; a byte is ten bits. */
+  readonly linkSeconds: number;
+  /** Of this machine, the emulated device included. */
+  readonly seconds: number;
+}
+
+export interface RecoveryStep extends LinkCost {
   readonly step: string;
   readonly score: Score;
   /** What it takes besides the steps before: calibration samples, vectors through tiles, tiles programmed. */
