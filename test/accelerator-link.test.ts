@@ -82,7 +82,7 @@ const meanwhile: Readonly<Record<string, { fresh: boolean; happens(bench: Bench,
     fresh: true,
     happens: ({ device }) => device.chip.setRange(0, new Uint8Array(40).fill(1), new Uint8Array(24)),
   },
-  "a re-range that ended midway": { fresh: true, happens: (bench, unit) => halfway(bench, unit.rerange()) },
+  "a trim that ended midway": { fresh: true, happens: (bench, unit) => halfway(bench, unit.trim()) },
   "a programming that ended midway": { fresh: true, happens: (bench, unit) => halfway(bench, unit.reprogram()) },
 };
 
