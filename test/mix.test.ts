@@ -2,11 +2,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { entry } from "../runtime/base/entry.ts";
 import { isFailure } from "../runtime/base/failure.ts";
+import type { LoadKernels } from "../runtime/kernels/kernels.ts";
 import { loadWasm } from "../runtime/kernels/wasm.ts";
+import { isLayer } from "../runtime/model/graph.ts";
 import type { FormatName, PolarizedModel } from "../runtime/model/stages.ts";
 import { weightBytesOf } from "../runtime/plan/weight-bytes.ts";
 import { entropyOf } from "../runtime/polarize/entropy.ts";
-import { latencyOf } from "../runtime/polarize/latency.ts";
+import { type Latency, latencyOf } from "../runtime/polarize/latency.ts";
 import { chooseMix } from "../runtime/polarize/mix.ts";
 import { polarize } from "../runtime/polarize/polarize.ts";
 import { sensitivities } from "../runtime/polarize/sensitivity.ts";
@@ -70,22 +72,33 @@ test("a budget of bytes counts all that is stored", async () => {
   assert.equal([...decodeModel(encodeModel(half)).layers], [...half.layers]);
 });
 
-test("a budget of time is kept by giving up ranks, which is what costs time here", async () => {
-  const latency = latencyOf(calibration);
+test("a budget of time is kept by giving up ranks where they cost time", async () => {
+  const latency: Latency = { rest: 500, of: (_, { rank }) => 1000 + 100 * rank };
   const timeOf = (mix: Mix): number =>
     [...mix].reduce((sum, [layer, own]) => sum + latency.of(layer, own), latency.rest);
-  const ranksOf = (mix: Mix): number => [...mix.values()].reduce((sum, { rank }) => sum + rank, 0);
-  const free = await chooseMix(calibration, { ...policy, budget: { microseconds: 1e6 } });
-  if (!free) throw new Error("nothing was chosen");
-  const tight = new Map([...free].map(([layer, own]) => [layer, { ...own, rank: 0 }]));
-  assert.ok(timeOf(tight) < 0.9 * timeOf(free));
-  const little = (1.05 * timeOf(tight)) / 1000;
-  const kept = await chooseMix(calibration, { ...policy, budget: { microseconds: little } });
-  if (!kept) throw new Error("nothing was chosen");
-  assert.ok(ranksOf(kept) < ranksOf(free), `${ranksOf(kept)} of ${ranksOf(free)}`);
-  const error = await chooseMix(calibration, { ...policy, budget: { microseconds: 0.1 } }).catch((cause) => cause);
+  const within = async (microseconds: number): Promise<Mix> =>
+    (await chooseMix(calibration, { ...policy, budget: { microseconds } }, () => latency)) ?? new Map();
+  const free = await within(1e6);
+  const [least, whole] = [latency.rest + 1000 * free.size, timeOf(free)];
+  assert.ok(whole > least);
+  const tight = await within((least + whole) / 2000);
+  assert.ok(timeOf(tight) <= (least + whole) / 2, `${timeOf(tight)}`);
+  const error = await within(0.1).catch((cause: unknown) => cause);
   assert.ok(isFailure(error, "plan/does-not-fit"));
   assert.match(String(error), /the layers need [\d.]+ µs, the budget is 0.1 µs/);
+});
+
+test("a layer's time is the least of several, and what is no layer counts once", () => {
+  let nowMs = 0;
+  const run = (): void => {
+    nowMs += 0.25;
+  };
+  const kernels: LoadKernels = (bytes) => ({ ...calibration.kernels(bytes), bind: () => run });
+  const { rest, of } = latencyOf({ ...calibration, kernels }, () => nowMs);
+  const others = float.graph.nodes.filter((node) => !isLayer(node) && node.op !== "reshape");
+  assert.is(rest, 250_000 * others.length);
+  const [name] = [...float.weights.keys()];
+  assert.is(of(name, { format: "int8", blockLength: 32, rank: 0 }), 250_000);
 });
 
 test("a budget that no format fits is refused with what is needed", async () => {

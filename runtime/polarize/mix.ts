@@ -3,7 +3,7 @@ import type { CriterionName } from "../model/stages.ts";
 import type { Budget, Mix, QuantizationPolicy } from "../quantize/quantize.ts";
 import { type Allocation, frontier, within } from "./allocate.ts";
 import { entropies } from "./entropy.ts";
-import { latencyOf } from "./latency.ts";
+import { type Latency, latencyOf } from "./latency.ts";
 import type { Calibration } from "./polarize.ts";
 import { type LayerOption, sensitivities } from "./sensitivity.ts";
 
@@ -34,11 +34,16 @@ interface Pricing {
 /**
  * Formats, and where bytes or time are counted ranks, layer by layer so that the answers change least within the
  * policy's budget.
+ * @param latency what times them, where the budget is one of time
  * @throws Failure plan/does-not-fit
  */
-export async function chooseMix(calibration: Calibration, policy: QuantizationPolicy): Promise<Mix | undefined> {
+export async function chooseMix(
+  calibration: Calibration,
+  policy: QuantizationPolicy,
+  latency: (calibration: Calibration) => Latency = latencyOf,
+): Promise<Mix | undefined> {
   if (policy.budget === undefined) return undefined;
-  const pricing = pricingOf(policy.budget, calibration);
+  const pricing = pricingOf(policy.budget, calibration, latency);
   const { available, text } = pricing;
   const all = await priced(calibration, policy, pricing);
   const best = within(all, available);
@@ -54,7 +59,7 @@ export async function chooseMix(calibration: Calibration, policy: QuantizationPo
 
 /** Every mix of formats and ranks that no other beats in both bytes and expected loss, the smallest first. */
 export function mixes(calibration: Calibration, policy: QuantizationPolicy): Promise<Allocation<Priced>[]> {
-  return priced(calibration, policy, pricingOf({ bytes: Number.POSITIVE_INFINITY }, calibration));
+  return priced(calibration, policy, pricingOf({ bytes: Number.POSITIVE_INFINITY }, calibration, latencyOf));
 }
 
 async function priced(
@@ -66,19 +71,19 @@ async function priced(
   return frontier(groups.map((options) => options.map((option) => ({ ...option, cost: costOf(option) }))));
 }
 
-function pricingOf(budget: Budget, calibration: Calibration): Pricing {
+function pricingOf(budget: Budget, calibration: Calibration, latencyOf: (of: Calibration) => Latency): Pricing {
   const { rank } = calibration;
   const ranks = [...RANKS.filter((lower) => lower < rank), rank];
   if ("bytes" in budget) {
     return { ranks, available: budget.bytes, costOf: ({ bytes }) => bytes, text: (cost) => `${cost} bytes` };
   }
   if ("microseconds" in budget) {
-    const latency = latencyOf(calibration);
+    const { rest, of } = latencyOf(calibration);
     return {
       ranks,
-      available: Math.round(1000 * budget.microseconds) - latency.rest,
-      costOf: (option) => latency.of(option.layer, option),
-      text: (cost) => `${((cost + latency.rest) / 1000).toFixed(1)} µs`,
+      available: Math.round(1000 * budget.microseconds) - rest,
+      costOf: (option) => of(option.layer, option),
+      text: (cost) => `${((cost + rest) / 1000).toFixed(1)} µs`,
     };
   }
   const weights = [...calibration.float.weights.values()].reduce((sum, layer) => sum + layer.weights.length, 0);
