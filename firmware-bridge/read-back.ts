@@ -1,4 +1,5 @@
 import type { AcceleratorProfile } from "../device-profiles/accelerator.ts";
+import { Failure } from "../runtime/base/failure.ts";
 import { columnMeans } from "../runtime/tensor/linear.ts";
 import { type Block, type Placement, roundToCells } from "./mapping.ts";
 import { INPUT_BITS, planeCount } from "./planes.ts";
@@ -91,12 +92,18 @@ export async function readWorth(
   return Float32Array.from(sums, (sum, i) => (sum - offsets[i % block.columns]) * range.steps[i % block.columns]);
 }
 
-/** Sums of the first `count` rows, one after the other. */
+/** Sums of the first `count` rows, one after the other. @throws Failure `bridge/bad-reply`, or as Session.request */
 async function readRows(session: Session, { tile, columns }: Block, range: Range, count: number): Promise<Int16Array> {
   await setRange(session, tile, range);
   const replies = Array.from({ length: count }, (_, row) => session.request("readRow", { tile, row }));
   const sums = new Int16Array(count * columns);
   for (const [row, reply] of (await Promise.all(replies)).entries()) {
+    if (reply.sums.length !== 2 * columns) {
+      throw new Failure(
+        "bridge/bad-reply",
+        `tile ${tile}, row ${row}: ${reply.sums.length} bytes for ${columns} columns`,
+      );
+    }
     sums.set(new Int16Array(Uint8Array.from(reply.sums).buffer), row * columns);
   }
   return sums;

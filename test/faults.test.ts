@@ -46,6 +46,8 @@ interface Fault {
   readonly accident?: (bench: Bench) => Promise<void> | void;
   /** It empties the tiles: from here on the products of a device that has just been programmed come again. */
   readonly empties?: true;
+  /** The cells are read before levels are chosen. */
+  readonly reads?: true;
   readonly fails?: FailureCode;
   /** The line is slow, but whole: batches may be under way together, as they are done in the order that they are asked in. */
   readonly together?: true;
@@ -124,6 +126,15 @@ const table: Readonly<Record<string, Fault>> = {
       ),
     fails: "bridge/bad-reply",
   },
+  "cells that are missing": {
+    reads: true,
+    between: (line) =>
+      interposed(
+        line,
+        lying("readRow", ({ sums }) => ({ sums: sums.subarray(2) })),
+      ),
+    fails: "bridge/bad-reply",
+  },
 };
 
 /** The products of short batches, of a long one with the accident, of short ones again; and how long the long one and the next took. */
@@ -135,7 +146,10 @@ async function products(board: Board, fault: Fault): Promise<{ sums: number[][];
     board.plug(fault.between?.(end) ?? end);
     return host;
   };
-  const link = await openOver(connect, believed, undefined, { helloEveryMs: 50, helloTries: 10 });
+  const link = await openOver(connect, fault.reads ? profile : believed, undefined, {
+    helloEveryMs: 50,
+    helloTries: 10,
+  });
   try {
     const unit = await link.place([layer]);
     const sums: number[][] = [];
