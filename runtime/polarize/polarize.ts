@@ -12,7 +12,7 @@ import type {
 import type { MatmulUnit } from "../plan/unit.ts";
 import { dequantizeMatrix } from "../quantize/format.ts";
 import { roundingOrder } from "../quantize/gptq.ts";
-import { isCoarse, type Mix, roundMatrix } from "../quantize/quantize.ts";
+import { type Mix, roundMatrix } from "../quantize/quantize.ts";
 import { product } from "../tensor/products.ts";
 import { accepted } from "./acceptance.ts";
 import { type ChannelSight, observeDepthwise, observeMatmul, type Sight, vectorsOf } from "./observe.ts";
@@ -45,8 +45,7 @@ export interface Calibration {
 /**
  * Rounds and corrects every layer for its digital main path. Codes are chosen again, in the formats that the model has:
  * under the inputs that the layer really gets, for weights that make good what earlier layers got wrong (GPTAQ,
- * arXiv 2504.02692), so that the low rank is left for what rounding costs. (Images: KL at two bits .102 -> .089; at
- * eight the low rank has nothing else to do.)
+ * arXiv 2504.02692), so that the low rank is left for what rounding costs. (Images: KL at two bits .102 -> .089.)
  */
 export function polarize(model: QuantizedModel, calibration: Calibration): PolarizedModel {
   const replay = replayOf(model, calibration);
@@ -171,8 +170,7 @@ function correctDigital(
   const sight = observeMatmul(layer, { weights, bias }, truth, replay);
   const ideal = idealOf(sight, weights, bias);
   const order = roundingOrder(ideal.moments, layer.rows);
-  const meant = isCoarse(format) ? ideal.weights : weights;
-  const rounded = roundMatrix(format, meant, layer.columns, matrix.blockLength, order, rank);
+  const rounded = roundMatrix(format, ideal.weights, layer.columns, matrix.blockLength, order, rank);
   const quantized = dequantizeMatrix(rounded);
   const ranks = rank > 0 ? [rank, 0] : [0];
   const fits = ranks.map((r) => (seen: Sight) => correctKnown(seen, weights, quantized, bias, r));

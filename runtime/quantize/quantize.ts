@@ -83,11 +83,6 @@ export function quantizeModel(
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }
 
-/** Whether rounding to it costs so much that codes are chosen with regard to what surrounds the layer. */
-export function isCoarse(format: FormatName): boolean {
-  return formats[format].bits <= COARSE_BITS;
-}
-
 /**
  * Weights to codes so that the errors of a column cancel on real inputs (gptq.ts), the coarse ones together with the
  * surrogate that follows.
@@ -104,7 +99,7 @@ export function roundMatrix(
   rounds: number = ROUNDS,
 ): QuantizedMatrix {
   const row = formats[format];
-  if (rank === 0 || !isCoarse(format)) return gptqRescaled(row, weights, columns, blockLength, order);
+  if (rank === 0 || row.bits > COARSE_BITS) return gptqRescaled(row, weights, columns, blockLength, order);
   return alternate(row, weights, columns, blockLength, order, rank, rounds);
 }
 
