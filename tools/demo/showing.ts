@@ -121,7 +121,7 @@ export class Showing {
     const { answered, refused, samePct } = asked;
     this.#stage.check(
       name,
-      `every question is answered, the accelerator is back within ${RECOVERY_MS / 1000} s`,
+      `every question is answered, the link is back within ${RECOVERY_MS / 1000} s`,
       `${answered} answered, ${refused} refused, ${samePct.toFixed(1)} % as before; back after ${recoveryMs.toFixed(0)} ms`,
       refused === 0 && samePct >= 90 && recoveryMs < RECOVERY_MS,
     );
