@@ -28,7 +28,7 @@ export interface ArrayProfile {
   readonly columns: number;
   /** Sign and magnitude. */
   readonly weightBits: number;
-  /** How a magnitude lies in cell pairs: one per bit, or one that holds all levels. See firmware-bridge/planes.ts. */
+  /** How a magnitude lies in cell pairs: one per bit, or one that holds all levels. See firmware-bridge/tiles/planes.ts. */
   readonly cells: "bit-planes" | "multi-level";
 }
 

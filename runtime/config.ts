@@ -5,8 +5,8 @@ import { parseJson } from "./base/json.ts";
 import { type LogLevel, logLevels } from "./base/log.ts";
 import { describeIssues } from "./base/schema.ts";
 import type { BrokerOptions } from "./fleet/connection.ts";
+import { OVER_MQTT } from "./fleet/files/sources.ts";
 import { deviceId } from "./fleet/jobs.ts";
-import { OVER_MQTT } from "./fleet/sources.ts";
 import type { SparkplugOptions } from "./fleet/sparkplug/edge-node.ts";
 import type { ServeOptions } from "./serve/server.ts";
 

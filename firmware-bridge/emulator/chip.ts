@@ -1,7 +1,7 @@
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
-import { INPUT_BITS, maxLevel, planeCount } from "../planes.ts";
 import type { Refusal, Reply } from "../protocol/commands.ts";
 import { crc32 } from "../protocol/crc.ts";
+import { INPUT_BITS, maxLevel, planeCount } from "../tiles/planes.ts";
 import { FINEST_STEP } from "./converter.ts";
 import { seedOf } from "./physics.ts";
 import { readPlan } from "./readout.ts";

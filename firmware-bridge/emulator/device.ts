@@ -1,7 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { versionNumber } from "../management/image.ts";
-import { INPUT_BITS } from "../planes.ts";
 import { decodeRequest, encodeReply } from "../protocol/codec.ts";
 import {
   type CommandName,
@@ -15,6 +14,7 @@ import {
   refusals,
 } from "../protocol/commands.ts";
 import { Deframer, encodeFrame, type Frame } from "../protocol/frame.ts";
+import { INPUT_BITS } from "../tiles/planes.ts";
 import { Chip, type ChipStart, Refused } from "./chip.ts";
 import type { Flash } from "./flash.ts";
 import { Manager } from "./manager.ts";

@@ -11,7 +11,7 @@ export interface Environment {
 export interface Cells {
   /**
    * What the pairs conduct, in unit cells. `targets` is what they were programmed to: signed, rows x lanes of the whole
-   * tile (planes.ts). `generation` counts programmings: what is drawn anew each time depends on it.
+   * tile (tiles/planes.ts). `generation` counts programmings: what is drawn anew each time depends on it.
    */
   conductances(targets: Float32Array, generation: number, environment: Environment): Float32Array;
 }

@@ -1,4 +1,4 @@
-import { INPUT_BITS } from "../planes.ts";
+import { INPUT_BITS } from "../tiles/planes.ts";
 import { type Read, type Readout, readPlan, STREAMS, UNIT } from "./readout.ts";
 
 const BYTES_MEAN = 4 * 127.5;

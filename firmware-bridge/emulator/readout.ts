@@ -1,4 +1,4 @@
-import { INPUT_BITS } from "../planes.ts";
+import { INPUT_BITS } from "../tiles/planes.ts";
 
 /** A tile ready to be read: what its cells conduct and what its converters make of the sums. All whole numbers. */
 export interface Readout {

@@ -1,6 +1,6 @@
 import type { AcceleratorProfile, ReramCells } from "../../device-profiles/accelerator.ts";
 import { gaussian } from "../../runtime/base/random.ts";
-import { maxLevel } from "../planes.ts";
+import { maxLevel } from "../tiles/planes.ts";
 import { type Cells, type Environment, seedOf } from "./physics.ts";
 
 /**

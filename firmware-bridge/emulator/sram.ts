@@ -1,5 +1,5 @@
 import type { AcceleratorProfile, SramCells } from "../../device-profiles/accelerator.ts";
-import { planeCount } from "../planes.ts";
+import { planeCount } from "../tiles/planes.ts";
 import { exp2Negative, log2, normals, ONE, q16, scaled } from "./fixed.ts";
 import { type Cells, type Environment, seedOf } from "./physics.ts";
 import { UNIT } from "./readout.ts";

@@ -1,5 +1,5 @@
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
-import { cellTarget, INPUT_BITS, planeCount } from "../planes.ts";
+import { cellTarget, INPUT_BITS, planeCount } from "../tiles/planes.ts";
 import { Converters } from "./converter.ts";
 import { ONE } from "./fixed.ts";
 import { pcmCells } from "./pcm.ts";

@@ -13,7 +13,7 @@ export interface CommandSpec {
 }
 
 /**
- * The whole protocol. Types, codec and the C header (tools/gen-protocol.ts) follow from this table. Every command may
+ * The whole protocol. Types, codec and the C header (tools/accelerator/gen-protocol.ts) follow from this table. Every command may
  * be executed twice without harm, so a lost reply costs a repetition and nothing else.
  */
 export const commands = {

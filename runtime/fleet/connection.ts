@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isIP, Socket } from "node:net";
 import type { IClientOptions, MqttClient } from "mqtt";
-import { MAX_BLOCK_BYTES } from "./block.ts";
+import { MAX_BLOCK_BYTES } from "./files/block.ts";
 import { encodePayload, topicOf, topics } from "./topics.ts";
 
 export interface BrokerOptions {

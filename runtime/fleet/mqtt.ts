@@ -2,10 +2,11 @@ import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket,
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/failure.ts";
 import type { Log } from "../base/log.ts";
-import { MAX_BLOCK_BYTES } from "./block.ts";
 import { Commands } from "./commands.ts";
 import { type BrokerOptions, deviceConnection, sendAtOnce, type Version } from "./connection.ts";
 import { discovery, discoveryTopic, updateView } from "./discovery.ts";
+import { MAX_BLOCK_BYTES } from "./files/block.ts";
+import type { Transfers } from "./files/transfers.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   encodePayload,
@@ -19,7 +20,6 @@ import {
   topicOf,
   topics,
 } from "./topics.ts";
-import type { Transfers } from "./transfers.ts";
 
 export interface MqttParts {
   readonly device: string;

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import type { Health } from "../health/health.ts";
 import type { LayerFit } from "../model/layer-fit.ts";
-import type { BlockRequest } from "./block.ts";
+import type { BlockRequest } from "./files/block.ts";
 
 /** The birth message: what this device is. */
 export interface Info {

@@ -60,7 +60,7 @@ export const formatNames = [
 ] as const;
 export type FormatName = (typeof formatNames)[number];
 
-/** alps: by the measured change of the answers (polarize/sensitivity.ts). eagl: by the codes' entropy (polarize/entropy.ts). */
+/** alps: by the measured change of the answers (polarize/mix/sensitivity.ts). eagl: by the codes' entropy (polarize/mix/entropy.ts). */
 export const criterionNames = ["alps", "eagl"] as const;
 export type CriterionName = (typeof criterionNames)[number];
 

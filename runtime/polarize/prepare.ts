@@ -8,7 +8,7 @@ import type { FloatModel, PolarizedModel } from "../model/stages.ts";
 import type { Accelerator } from "../plan/unit.ts";
 import { type QuantizationPolicy, quantizeModel } from "../quantize/quantize.ts";
 import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
-import { chooseMix } from "./mix.ts";
+import { chooseMix } from "./mix/mix.ts";
 import { unitLayersOf } from "./placement.ts";
 import { type Calibration, polarize, polarizeAccelerator } from "./polarize.ts";
 import { counted, type Placed, type Recovery, recover, recoverySteps, type Standing } from "./recovery.ts";

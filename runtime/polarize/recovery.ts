@@ -48,8 +48,9 @@ export interface Recovery extends Placed {
 }
 
 /**
- * The refit order: what costs least comes first. The tiles trim themselves without samples. Gain and offset of each column have two unknowns and are found from a
- * few samples; the low rank has many; programming wears the cells, takes longest, and has to be fitted anew as well.
+ * The refit order: what costs least comes first. The tiles trim themselves without samples. Gain and offset of each
+ * column have two unknowns and are found from a few samples; the low rank has many; programming wears the cells, takes
+ * longest, and has to be fitted anew as well.
  */
 export function recoverySteps(
   installed: Placed,

@@ -1,5 +1,5 @@
 import type { FormatName, QuantizedMatrix } from "../model/stages.ts";
-import { nearestOf } from "./code-book.ts";
+import { nearestOf } from "./formats/code-book.ts";
 import { type Grouped, LEVELS } from "./grouped.ts";
 
 /**

@@ -40,7 +40,7 @@ export type Budget =
   | { readonly bytes: number }
   | { readonly microseconds: number };
 
-/** What was chosen for each layer by name (polarize/mix.ts). */
+/** What was chosen for each layer by name (polarize/mix/mix.ts). */
 export type Mix = ReadonlyMap<string, LayerPolicy>;
 
 export interface LayerPolicy {

@@ -1,4 +1,4 @@
-import { table } from "../../tools/table.ts";
+import { table } from "../../tools/cli/table.ts";
 import { attacks, besiege } from "../support/attacks.ts";
 
 /** Every attack of the table against a device with its real trust, store and HTTP: what came of it. */

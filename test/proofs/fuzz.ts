@@ -10,7 +10,7 @@ import { commandOf, commands } from "../../firmware-bridge/protocol/commands.ts"
 import { Deframer, encodeFrame, type Frame } from "../../firmware-bridge/protocol/frame.ts";
 import { isFailure } from "../../runtime/base/failure.ts";
 import { uniform } from "../../runtime/base/random.ts";
-import { buildFirmware, missingPrograms } from "../../tools/firmware.ts";
+import { buildFirmware, missingPrograms } from "../../tools/accelerator/firmware.ts";
 
 /**
  * `npm run proof:fuzz [-- MINUTES]`: libFuzzer, guided by coverage, on the firmware's parser and commands with address

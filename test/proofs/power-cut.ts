@@ -1,4 +1,4 @@
-import { table } from "../../tools/table.ts";
+import { table } from "../../tools/cli/table.ts";
 import { changes, explore, type Figures } from "../support/power-cuts.ts";
 
 /** Cuts the power before every operation of the disk, up to three times in a row, on the real store and agent. */

@@ -14,13 +14,13 @@ import { openPlan } from "../../runtime/plan/open.ts";
 import { unitLayersOf } from "../../runtime/polarize/placement.ts";
 import { polarizeAccelerator } from "../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered } from "../../runtime/polarize/prepare.ts";
+import { boardOf, buildFor, missingPrograms } from "../../tools/accelerator/firmware.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
+import { progressBar } from "../../tools/cli/progress.ts";
 import { Showing } from "../../tools/demo/showing.ts";
 import { Stage } from "../../tools/demo/stage.ts";
 import { openWorld } from "../../tools/demo/world.ts";
-import { boardOf, buildFor, missingPrograms } from "../../tools/firmware.ts";
-import { progressBar } from "../../tools/progress.ts";
 import { patternLayer } from "../support/pattern-layer.ts";
 
 /**

@@ -6,7 +6,7 @@ import { openPlan } from "../../runtime/plan/open.ts";
 import { prepare } from "../../runtime/polarize/prepare.ts";
 import { encodeModel } from "../../runtime/quantize/file.ts";
 import { decodeNpy } from "../../runtime/tensor/npy.ts";
-import { table } from "../../tools/table.ts";
+import { table } from "../../tools/cli/table.ts";
 import { closedLoop, inferRequest, type Load, LoadConnection, openLoop } from "../support/http-load.ts";
 import { besiege } from "../support/malformed.ts";
 import { ServeProcess } from "../support/serve-process.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../runtime/base/clock.ts";
 import { uniform } from "../../runtime/base/random.ts";
-import { MAX_BLOCK_BYTES, WINDOW_BLOCKS } from "../../runtime/fleet/block.ts";
+import { MAX_BLOCK_BYTES, WINDOW_BLOCKS } from "../../runtime/fleet/files/block.ts";
 import { type BlobRef, Blobs } from "../../runtime/store/blobs.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import { disk } from "../../runtime/store/disk.ts";

@@ -1,5 +1,5 @@
-import { type BlockRequest, encodeBlock } from "../../runtime/fleet/block.ts";
-import type { Transfers } from "../../runtime/fleet/transfers.ts";
+import { type BlockRequest, encodeBlock } from "../../runtime/fleet/files/block.ts";
+import type { Transfers } from "../../runtime/fleet/files/transfers.ts";
 
 /** What becomes of an answer on its way: the payloads that arrive instead of it. */
 export type Fate = (payload: Uint8Array, count: number) => readonly Uint8Array[];

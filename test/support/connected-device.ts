@@ -1,10 +1,10 @@
 import { connect, type MqttClient } from "mqtt";
 import { systemClock } from "../../runtime/base/clock.ts";
 import { silentLog } from "../../runtime/base/log.ts";
+import { Transfers } from "../../runtime/fleet/files/transfers.ts";
 import { openFleet } from "../../runtime/fleet/mqtt.ts";
 import { Outbox } from "../../runtime/fleet/outbox.ts";
 import type { Fleet } from "../../runtime/fleet/topics.ts";
-import { Transfers } from "../../runtime/fleet/transfers.ts";
 import { Listener } from "./listener.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import type { RealBroker } from "./real-broker.ts";

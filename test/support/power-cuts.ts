@@ -1,6 +1,6 @@
 import type { Fetch } from "../../runtime/agent/ports.ts";
 import { uniform } from "../../runtime/base/random.ts";
-import { Transfers } from "../../runtime/fleet/transfers.ts";
+import { Transfers } from "../../runtime/fleet/files/transfers.ts";
 import { sha256 } from "../../runtime/store/digest.ts";
 import { Trust } from "../../runtime/trust/trust.ts";
 import { Repository } from "../../tools/fleet/repository.ts";

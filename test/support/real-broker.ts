@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MqttClient } from "mqtt";
 import type { TlsOptions } from "../../runtime/fleet/connection.ts";
-import { connectTo } from "../../tools/connect.ts";
 import { certificate } from "../../tools/fleet/certificate.ts";
+import { connectTo } from "../../tools/fleet/connect.ts";
 import { until } from "./until.ts";
 
 /** Debian puts brokers where only root looks. */

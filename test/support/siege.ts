@@ -1,8 +1,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { systemClock } from "../../runtime/base/clock.ts";
-import { download } from "../../runtime/fleet/download.ts";
-import { smallFiles } from "../../runtime/fleet/small-file.ts";
+import { download } from "../../runtime/fleet/files/download.ts";
+import { smallFiles } from "../../runtime/fleet/files/small-file.ts";
 import type { Store } from "../../runtime/store/store.ts";
 import { type TargetRef, Trust } from "../../runtime/trust/trust.ts";
 import { Keyring } from "../../tools/fleet/keyring.ts";

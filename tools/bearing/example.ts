@@ -1,7 +1,7 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeNpy } from "../../runtime/tensor/npy.ts";
-import { table } from "../table.ts";
+import { table } from "../cli/table.ts";
 import { releaseFile, releases } from "./releases.ts";
 import { bearingSamples } from "./samples.ts";
 

@@ -1,9 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import colors from "picocolors";
 import { Failure } from "../../runtime/base/failure.ts";
-import { type BarChart, barChart } from "../bar-chart.ts";
-import { progressBar } from "../progress.ts";
-import { table } from "../table.ts";
+import { type BarChart, barChart } from "../cli/bar-chart.ts";
+import { progressBar } from "../cli/progress.ts";
+import { table } from "../cli/table.ts";
 import { type BenchOptions, type BenchReport, bench, benchGemv } from "./bench.ts";
 import { installPeers } from "./peers.ts";
 

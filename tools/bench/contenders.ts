@@ -8,7 +8,7 @@ import { type FormatName, formatNames } from "../../runtime/model/stages.ts";
 import { prepare } from "../../runtime/polarize/prepare.ts";
 import { encodeModel } from "../../runtime/quantize/file.ts";
 import { sizeOf, type Tensor } from "../../runtime/tensor/tensor.ts";
-import { readBytes, readSamples } from "../inputs.ts";
+import { readBytes, readSamples } from "../model/inputs.ts";
 import type { BenchOptions } from "./bench.ts";
 import { assertPeers } from "./peers.ts";
 import type { Contender } from "./protocol.ts";

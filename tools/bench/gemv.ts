@@ -7,7 +7,7 @@ import type { PolarizedModel } from "../../runtime/model/stages.ts";
 import { encodeModel } from "../../runtime/quantize/file.ts";
 import { quantizeMatrix } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
-import { encodeOnnx, type OnnxNode, type OnnxTensor } from "../onnx.ts";
+import { encodeOnnx, type OnnxNode, type OnnxTensor } from "../model/onnx.ts";
 import type { Contender } from "./protocol.ts";
 
 /** One vector times one layer of 4-bit weights: y[columns] = x[rows] W. */

@@ -7,8 +7,8 @@ import { loadAcceleratorProfile } from "../../device-profiles/profiles.ts";
 import { type OpenAccelerator, openAccelerator } from "../../firmware-bridge/open.ts";
 import { type Config, parseConfig } from "../../runtime/config.ts";
 import { startDevice } from "../../runtime/main.ts";
-import { Port } from "../port.ts";
-import { type Backend, startSpecimen } from "../specimens.ts";
+import { Port } from "../accelerator/port.ts";
+import { type Backend, startSpecimen } from "../accelerator/specimens.ts";
 
 export const ACCELERATOR = "sram-bitplane-64x64";
 export const SPECIMEN = 7;

@@ -1,5 +1,5 @@
 import colors from "picocolors";
-import { table } from "../table.ts";
+import { table } from "../cli/table.ts";
 
 /** What a step promised and what came of it. */
 interface Outcome {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { MqttClient } from "mqtt";
-import { type BlockRequest, encodeBlock, parseRequest } from "../../runtime/fleet/block.ts";
+import { type BlockRequest, encodeBlock, parseRequest } from "../../runtime/fleet/files/block.ts";
 import { nameOf, topicOf, topics } from "../../runtime/fleet/topics.ts";
 import type { Files } from "../../runtime/store/files.ts";
 

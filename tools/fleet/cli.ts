@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { decimal, wholeNumber } from "../arguments.ts";
+import { decimal, wholeNumber } from "../cli/arguments.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import type { KeysOptions, ReleaseOptions, RevokeOptions, VerifyOptions } from "./commands.ts";
 import { addOperations } from "./operations-cli.ts";

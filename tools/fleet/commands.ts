@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Failure, messageOf } from "../../runtime/base/failure.ts";
 import { parseJson } from "../../runtime/base/json.ts";
-import { smallFiles } from "../../runtime/fleet/small-file.ts";
+import { smallFiles } from "../../runtime/fleet/files/small-file.ts";
 import { importModel } from "../../runtime/model/import.ts";
 import { encodeStatistics } from "../../runtime/polarize/statistics.ts";
 import { statisticsOf } from "../../runtime/polarize/synthesis.ts";
@@ -10,7 +10,7 @@ import { disk } from "../../runtime/store/disk.ts";
 import { decodeNpy } from "../../runtime/tensor/npy.ts";
 import { pinnedRoot, refreshChain } from "../../runtime/trust/chain.ts";
 import type { FetchSmall, TargetRef } from "../../runtime/trust/trust.ts";
-import { table } from "../table.ts";
+import { table } from "../cli/table.ts";
 import { Repository } from "./repository.ts";
 import { type RoleName, roleNames } from "./roles.ts";
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { decimal, wholeNumber } from "../arguments.ts";
-import { EXIT } from "../exit.ts";
+import { decimal, wholeNumber } from "../cli/arguments.ts";
+import { EXIT } from "../cli/exit.ts";
 import type { DeployOptions, DeskOptions } from "./operations.ts";
 import type { ServeOptions } from "./page/serve.ts";
 import type { SimulateOptions } from "./simulate-command.ts";

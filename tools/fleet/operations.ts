@@ -1,8 +1,8 @@
 import { Failure, isFailure } from "../../runtime/base/failure.ts";
 import { disk } from "../../runtime/store/disk.ts";
-import { progressBar } from "../progress.ts";
-import { untilSignal } from "../signal.ts";
-import { table } from "../table.ts";
+import { progressBar } from "../cli/progress.ts";
+import { untilSignal } from "../cli/signal.ts";
+import { table } from "../cli/table.ts";
 import { Audit } from "./audit.ts";
 import { type Desk, openDesk, readDeskConfig } from "./desk.ts";
 import { type Decision, decide, type Rollout, type RolloutStatus } from "./rollout.ts";

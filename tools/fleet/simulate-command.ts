@@ -1,7 +1,7 @@
 import { systemClock } from "../../runtime/base/clock.ts";
 import { uniform } from "../../runtime/base/random.ts";
 import { disk } from "../../runtime/store/disk.ts";
-import { untilSignal } from "../signal.ts";
+import { untilSignal } from "../cli/signal.ts";
 import { readDeskConfig } from "./desk.ts";
 import { Repository } from "./repository.ts";
 import { SimulatedDevice } from "./simulate.ts";

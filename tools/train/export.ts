@@ -1,7 +1,7 @@
 import { entry } from "../../runtime/base/entry.ts";
 import { BANDS, ORDERS } from "../bearing/features.ts";
 import { conditions } from "../bearing/machine.ts";
-import { encodeOnnx, type OnnxNode, type OnnxTensor } from "../onnx.ts";
+import { encodeOnnx, type OnnxNode, type OnnxTensor } from "../model/onnx.ts";
 import { BATCH_NORM_EPSILON, type Layer, type Network } from "./network.ts";
 
 /** The trained network as an ONNX file, input [1, 1, BANDS, ORDERS], output probabilities [1, classes]. */

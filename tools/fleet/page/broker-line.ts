@@ -1,7 +1,7 @@
 import type { MqttClient } from "mqtt";
 import { messageOf } from "../../../runtime/base/failure.ts";
 import type { BrokerOptions } from "../../../runtime/fleet/connection.ts";
-import { connectTo } from "../../connect.ts";
+import { connectTo } from "../connect.ts";
 
 export interface BrokerStatus {
   readonly url: string;

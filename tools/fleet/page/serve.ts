@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../runtime/base/clock.ts";
 import { Failure, messageOf } from "../../../runtime/base/failure.ts";
 import { disk } from "../../../runtime/store/disk.ts";
-import { untilSignal } from "../../signal.ts";
+import { untilSignal } from "../../cli/signal.ts";
 import { Artifacts } from "../artifacts.ts";
 import { Audit } from "../audit.ts";
 import { type DeskConfig, readDeskConfig } from "../desk.ts";

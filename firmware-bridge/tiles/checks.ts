@@ -1,0 +1,43 @@
+import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
+import { Failure, isFailure } from "../../runtime/base/failure.ts";
+import type { UnitLayer } from "../../runtime/plan/unit.ts";
+import type { Refusal } from "../protocol/commands.ts";
+import type { Session } from "../session.ts";
+
+/** @throws Failure `bridge/wrong-device` unless the device is the chip `uid` and as the profile says. */
+export function checkDevice({ device }: Session, { name, array, converter }: AcceleratorProfile, uid: string): void {
+  const expected = {
+    rows: array.rows,
+    columns: array.columns,
+    weightBits: array.weightBits,
+    adcBits: converter.bits,
+    tiles: array.tiles,
+    uid,
+  };
+  for (const [what, value] of Object.entries(expected)) {
+    const got = device[what as keyof typeof expected];
+    if (got === value || (what === "tiles" && got > value)) continue;
+    throw new Failure("bridge/wrong-device", `the device has ${what} ${got}, ${value} was expected for ${name}`, {
+      what,
+      got,
+    });
+  }
+}
+
+/** @throws Failure `input/shape` */
+export function checkLayer({ name, rows, columns, weights, typicalInputs }: UnitLayer): void {
+  if (weights.length !== rows * columns || !weights.every(Number.isFinite)) {
+    throw new Failure("input/shape", `${name}: ${rows} x ${columns} finite weights expected, ${weights.length} got`);
+  }
+  if (typicalInputs.length === 0 || typicalInputs.length % rows !== 0) {
+    throw new Failure(
+      "input/shape",
+      `${name}: whole typical vectors of ${rows} codes expected, ${typicalInputs.length} bytes got`,
+    );
+  }
+}
+
+/** Whether the device refused for this reason. */
+export function isRefusal(error: unknown, refusal: Refusal): boolean {
+  return isFailure(error, "bridge/refused") && error.detail.refusal === refusal;
+}

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { encodeNpy } from "../../runtime/tensor/npy.ts";
+import { releaseFile } from "../../tools/bearing/releases.ts";
+import { bearingSamples } from "../../tools/bearing/samples.ts";
+import { type EvalOptions, evaluate } from "../../tools/model/eval.ts";
+import { evalText } from "../../tools/model/eval-command.ts";
+import type { EvalReport } from "../../tools/model/eval-report.ts";
+
+const test = suite("eval");
+
+const folder = mkdtempSync(join(tmpdir(), "polaredge-eval-"));
+/** Enough to tell corrections apart, and few for what is slow. */
+const many = { inputs: join(folder, "many.x.npy"), labels: join(folder, "many.y.npy") };
+const few = { inputs: join(folder, "few.x.npy"), labels: join(folder, "few.y.npy") };
+
+test.before(async () => {
+  for (const [count, files] of [
+    [32 + 400, many],
+    [16 + 24, few],
+  ] as const) {
+    const { inputs, labels } = bearingSamples(count, 5);
+    await writeFile(files.inputs, encodeNpy(inputs));
+    await writeFile(files.labels, encodeNpy({ shape: [count], data: Float32Array.from(labels) }, "u1"));
+  }
+});
+test.after(() => rmSync(folder, { recursive: true }));
+
+const asked: EvalOptions = {
+  ...few,
+  profile: "raspberry-pi-4",
+  age: "0s",
+  seed: 1,
+  draws: 1,
+  devices: 1,
+  samples: 16,
+};
+const evaluated = (options: Partial<EvalOptions>): Promise<EvalReport> =>
+  evaluate(releaseFile("1.0.0").pathname, { ...asked, ...options }, () => {});
+
+test("at the same format, rank and samples our correction beats every other one", async () => {
+  const report = await evaluated({ ...many, format: "int2", compare: true, samples: 32 });
+  assert.equal(
+    report.compared.map(({ name }) => name),
+    ["SVD", "LQER", "QERA-approx", "NPP-style"],
+  );
+  for (const { name, score } of report.compared) {
+    assert.ok(score.outputError < report.quantized.outputError, `${name} repairs nothing`);
+    assert.ok(report.corrected.outputError < score.outputError, `${name}: ${score.outputError}`);
+  }
+  assert.match(evalText(report), /QERA-approx, [\d.]+ s[\s\S]*int2 corrected, [\d.]+ s/);
+});
+
+test("draws differ, and the score is their mean", async () => {
+  const { draws, corrected } = await evaluated({ format: "int3", draws: 2 });
+  assert.is(draws.length, 2);
+  assert.is.not(draws[0].outputError, draws[1].outputError);
+  assert.ok(Math.abs(corrected.outputError - (draws[0].outputError + draws[1].outputError) / 2) < 1e-12);
+});
+
+test("a budget gives layers their own formats, and the report shows them", async () => {
+  const report = await evaluated({ bitsBudget: 4 });
+  assert.ok(report.bitsPerWeight <= 4 && report.bitsPerWeight > 3.6, `${report.bitsPerWeight}`);
+  assert.ok(new Set(report.layers.map(({ format }) => format)).size > 1);
+  assert.match(evalText(report), /mix corrected/);
+});
+
+test("gates save products of bits, and report which answers that costs", async () => {
+  const { gates, corrected } = await evaluated({ ...many, gate: 6, gateBudget: 0.05 });
+  if (!gates) throw new Error("nothing was gated");
+  assert.is(gates.safe.score.agreement, corrected.agreement);
+  assert.ok(gates.safe.savedPct > 0 && gates.budget.savedPct > gates.safe.savedPct);
+  assert.match(evalText(await evaluated({ gate: 6 })), /gates, 6 bits first/);
+});
+
+test("a chart shows what bits buy, and what time takes", async () => {
+  const bits = (await evaluated({ ...many, chart: "bits.svg" })).curve;
+  assert.equal(
+    bits?.series.map(({ name }) => name),
+    ["float", "quantized and corrected", "quantized"],
+  );
+  const [, corrected, quantized] = (bits?.series ?? []).map(({ points }) => points.map(([, share]) => share));
+  assert.ok(corrected[0] > quantized[0], "two bits");
+  const time = (await evaluated({ chart: "time.svg", accelerator: "sram-bitplane-64x64" })).curve;
+  assert.is(time?.labels?.length, time?.series[0].points.length);
+  const [, recalibrated, stale] = (time?.series ?? []).map(({ points }) => points[points.length - 1][1]);
+  assert.ok(recalibrated > stale, `${recalibrated} against ${stale} after ten years`);
+});
+
+test("the Pareto curve goes from the smallest mix to the best one", async () => {
+  const report = await evaluated({ pareto: true });
+  const points = report.pareto ?? [];
+  assert.ok(points.length > 3);
+  for (const [i, { weightBytes }] of points.entries()) {
+    if (i > 0) assert.ok(weightBytes >= points[i - 1].weightBytes, `${weightBytes}`);
+  }
+  const [smallest, best] = [points[0], points[points.length - 1]];
+  assert.ok(smallest.weightBytes < 0.6 * best.weightBytes, `${smallest.weightBytes} of ${best.weightBytes} bytes`);
+  const [worst, least] = [smallest, best].map(({ score }) => score.outputError);
+  assert.ok(least < 0.5 * worst, `${least} against ${worst}`);
+  assert.match(evalText(report), /stored\s+bits/);
+});
+
+test("devices differ, and the score is their mean", async () => {
+  const { analog } = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
+  if (!analog) throw new Error("nothing analog was measured");
+  assert.is(analog.devices.length, 2);
+  const [first, second] = analog.devices;
+  assert.is.not(first.outputError, second.outputError);
+  assert.ok(Math.abs(analog.corrected.outputError - (first.outputError + second.outputError) / 2) < 1e-12);
+});
+
+test("an aged accelerator: each step of the recovery has its score and its cost", async () => {
+  const report = await evaluated({ accelerator: "sram-bitplane-64x64", age: "1y" });
+  const recovery = report.analog?.recovery ?? [];
+  const [stale, gains, columns, lowRank, fresh] = recovery.map(({ score }) => score.outputError);
+  assert.ok(gains < 0.3 * stale && columns < 0.3 * stale, `${stale} -> ${gains}, ${columns}`);
+  assert.ok(lowRank < columns && fresh < columns, `${columns} -> ${lowRank}, ${fresh}`);
+  assert.equal(
+    recovery.map(({ samples, programs }) => samples > 0 || programs > 0),
+    [false, false, true, true, true],
+  );
+  assert.ok(recovery[0].products === 0 && recovery.slice(1).every(({ products }) => products > 0));
+  assert.is(report.analog?.corrected.outputError, lowRank);
+  const { placed, calibrated } = report.analog ?? {};
+  const costs = [placed, calibrated, ...recovery.slice(1)];
+  assert.ok(costs.every((cost) => (cost?.linkBytes ?? 0) > 1000 && (cost?.linkSeconds ?? 0) > 0.01));
+  assert.is(recovery[0].linkBytes < 100, true, "nothing was asked to go on as before");
+  assert.match(evalText(report), /recovery from drift/);
+});
+
+test("sigma is how much the accelerator's cells differ", async () => {
+  const [calm, wild] = await Promise.all(
+    [0.02, 0.3].map((sigma) => evaluated({ accelerator: "sram-bitplane-64x64", sigma })),
+  );
+  assert.ok((calm.analog?.corrected.outputError ?? 1) < (wild.analog?.corrected.outputError ?? 0));
+  assert.is(await evaluated({ accelerator: "ideal", sigma: 0.1 }).catch(({ code }) => code), "input/malformed");
+});
+
+test.run();

@@ -1,0 +1,159 @@
+import { writeFile } from "node:fs/promises";
+import { lineChart } from "../cli/chart.ts";
+import { progressBar } from "../cli/progress.ts";
+import { bytes, type Column, percent, table, thousands } from "../cli/table.ts";
+import { type EvalOptions, evaluate } from "./eval.ts";
+import { precisionTable } from "./eval-cost.ts";
+import { chartOf } from "./eval-curve.ts";
+import type {
+  AnalogReport,
+  EvalReport,
+  GatedScore,
+  GateReport,
+  LinkCost,
+  ParetoPoint,
+  RecoveryStep,
+} from "./eval-report.ts";
+import type { Score } from "./measure.ts";
+
+export async function evalCommand(model: string, options: EvalOptions & { json?: boolean }): Promise<void> {
+  const bar = progressBar();
+  try {
+    const report = await evaluate(model, options, ({ stage, done, of }) => bar.show(stage, done, of));
+    bar.end();
+    if (report.curve && options.chart) await writeFile(options.chart, lineChart(chartOf(report.curve)));
+    console.log(options.json ? JSON.stringify(report, undefined, 2) : evalText(report));
+  } finally {
+    bar.end();
+  }
+}
+
+export function evalText(report: EvalReport): string {
+  const { analog, surrogate } = report;
+  const float: Score = { ...report.float, agreement: 1, divergence: 0, outputError: 0 };
+  const rows: [string, Score][] = [
+    ["float", float],
+    [`${report.format} quantized`, report.quantized],
+    ...report.compared.map(({ name, score, seconds }): [string, Score] => [`  ${name}${took(seconds)}`, score]),
+    [`${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationSeconds) : ""}`, report.corrected],
+  ];
+  if (report.draws.length > 1) rows.push([`worst of ${report.draws.length} draws`, worst(report.draws)]);
+  if (analog) rows.push(["analog", analog.quantized], ["analog corrected", analog.corrected]);
+  if (analog && analog.devices.length > 1)
+    rows.push([`worst of ${analog.devices.length} devices`, worst(analog.devices)]);
+  return [
+    `${report.model} on ${report.profile}: ${report.calibrationSamples} samples calibrate, ${report.measured} are measured`,
+    "",
+    table(
+      [
+        { title: "" },
+        { title: "accuracy", align: "right" },
+        { title: "agreement", align: "right" },
+        { title: "divergence", align: "right" },
+        { title: "output error", align: "right" },
+      ],
+      rows.map(([name, { accuracy, agreement, divergence, outputError }]) => [
+        name,
+        percent(accuracy),
+        percent(agreement),
+        divergence === null ? "-" : divergence.toFixed(4),
+        percent(outputError),
+      ]),
+    ),
+    "",
+    precisionTable(report.layers),
+    "",
+    ...(report.gates ? [gateTable(report.gates), ""] : []),
+    ...(report.pareto ? [paretoTable(report.pareto), ""] : []),
+    ...(analog ? analogLines(analog) : []),
+    `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
+    `activations  ${bytes(report.arenaBytes)}`,
+    `surrogates   ${thousands(surrogate.params)} parameters: ` +
+      `+${surrogate.extraParamsPct.toFixed(1)} % parameters, +${surrogate.extraMacsPct.toFixed(1)} % MACs`,
+    `calibration  ${report.calibrationSeconds.toFixed(2)} s`,
+    `inference    ${report.microsecondsPerInference.toFixed(0)} µs on this machine`,
+  ].join("\n");
+}
+
+function analogLines({ returned, placed, calibrated, recovery }: AnalogReport): string[] {
+  return [
+    ...(returned.length > 0 ? [`computed digitally, beyond recovery: ${returned.join(", ")}`, ""] : []),
+    ...(recovery.length > 0 ? [recoveryTable(recovery), ""] : []),
+    `tiles        placed: ${linkText(placed)} on the link, ${placed.seconds.toFixed(1)} s here; ` +
+      `calibrated: ${linkText(calibrated)}, ${calibrated.seconds.toFixed(1)} s`,
+  ];
+}
+
+/** With the least agreement. */
+function worst(scores: readonly Score[]): Score {
+  return scores.reduce((least, score) => (score.agreement < least.agreement ? score : least));
+}
+
+/** A budget gives layers formats of their own. */
+function correctedName({ budget, format }: EvalReport): string {
+  return `${budget === null ? format : "mix"} corrected`;
+}
+
+function took(seconds: number): string {
+  return `, ${seconds.toFixed(1)} s`;
+}
+
+function gateTable({ highBits, safe, budget }: GateReport): string {
+  const rows = safe.layers.map(({ layer, sparsity, vectorSparsity }, i) => [
+    layer,
+    percent(sparsity),
+    percent(vectorSparsity),
+    percent(budget.layers[i].sparsity),
+    percent(budget.layers[i].vectorSparsity),
+  ]);
+  const right = (title: string): Column => ({ title, align: "right" });
+  const saved = ({ savedPct, savedByVectorsPct, score }: GatedScore): string =>
+    `saves ${savedPct.toFixed(1)} % of the products of single bits (${savedByVectorsPct.toFixed(1)} % by whole vectors), ` +
+    `agreement ${percent(score.agreement)}`;
+  return [
+    table([{ title: `gates, ${highBits} bits first` }, ...["safe", "vectors", "budget", "vectors"].map(right)], rows),
+    `safe         ${saved(safe)}`,
+    `budget       ${saved(budget)}`,
+  ].join("\n");
+}
+
+function paretoTable(points: readonly ParetoPoint[]): string {
+  return table(
+    ["stored", "bits", "accuracy", "agreement", "output error"].map((title) => ({ title, align: "right" })),
+    points.map(({ bitsPerWeight, weightBytes, score }) => [
+      bytes(weightBytes),
+      bitsPerWeight.toFixed(2),
+      percent(score.accuracy),
+      percent(score.agreement),
+      percent(score.outputError),
+    ]),
+  );
+}
+
+/** What an aged accelerator needs, and what each step costs. */
+function recoveryTable(recovery: readonly RecoveryStep[]): string {
+  return table(
+    [
+      { title: "recovery from drift" },
+      { title: "accuracy", align: "right" },
+      { title: "agreement", align: "right" },
+      { title: "samples", align: "right" },
+      { title: "products", align: "right" },
+      { title: "tiles programmed", align: "right" },
+      { title: "on the link", align: "right" },
+    ],
+    recovery.map(({ step, score, samples, products, programs, ...cost }) => [
+      step,
+      percent(score.accuracy),
+      percent(score.agreement),
+      String(samples),
+      thousands(products),
+      String(programs),
+      linkText(cost),
+    ]),
+  );
+}
+
+function linkText({ linkBytes, linkSeconds }: LinkCost): string {
+  return `${bytes(linkBytes)}, ${linkSeconds.toFixed(1)} s`;
+}

@@ -1,0 +1,105 @@
+import type { FormatName } from "../../runtime/model/stages.ts";
+import type { Budget } from "../../runtime/quantize/quantize.ts";
+import type { Curve } from "./eval-curve.ts";
+import type { Score } from "./measure.ts";
+
+/** What `polaredge eval --json` prints; the text of its --help documents it. Fields are added, never renamed. */
+export interface EvalReport {
+  readonly model: string;
+  readonly profile: string;
+  readonly format: FormatName;
+  /** Within which each layer got its own format, instead of `format`. */
+  readonly budget: Budget | null;
+  readonly measured: number;
+  readonly calibrationSamples: number;
+  /** Scores are means over the draws, or over the devices for the analog ones. */
+  readonly float: { readonly accuracy: number | null };
+  readonly quantized: Score;
+  readonly corrected: Score;
+  /** `corrected` of each draw of the calibration samples. */
+  readonly draws: readonly Score[];
+  /** Low-rank corrections of others at the same format, rank and samples (baselines.ts), if asked for. */
+  readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
+  readonly analog: AnalogReport | null;
+  /** Precision Gating (eval-gate.ts), if asked for. */
+  readonly gates: GateReport | null;
+  /** What --chart draws. */
+  readonly curve: Curve | null;
+  /** Of the first draw, the smallest mix of formats and ranks first; null if not asked for. */
+  readonly pareto: readonly ParetoPoint[] | null;
+  /** Of the first draw, as all that follows. */
+  readonly layers: readonly LayerPrecision[];
+  readonly bitsPerWeight: number;
+  readonly weightBytes: number;
+  readonly arenaBytes: number;
+  readonly surrogate: { readonly params: number; readonly extraParamsPct: number; readonly extraMacsPct: number };
+  readonly calibrationSeconds: number;
+  readonly microsecondsPerInference: number;
+}
+
+export interface AnalogReport {
+  readonly quantized: Score;
+  readonly corrected: Score;
+  /** `corrected` of each device. */
+  readonly devices: readonly Score[];
+  readonly layers: number;
+  /** Layers that no correction recovered on some device: they are computed digitally there. */
+  readonly returned: readonly string[];
+  /** Of the first device: what programming the tiles took, and fitting the corrections to them. */
+  readonly placed: LinkCost;
+  readonly calibrated: LinkCost;
+  /** What brings an accelerator that has aged since its calibration back, from the cheapest step to the dearest. */
+  readonly recovery: readonly RecoveryStep[];
+}
+
+export interface LinkCost {
+  /** On the wire, there and back. */
+  readonly linkBytes: number;
+  /** That these take at the profile's baud rate; a byte is ten bits. */
+  readonly linkSeconds: number;
+  /** Of this machine, the emulated device included. */
+  readonly seconds: number;
+}
+
+export interface RecoveryStep extends LinkCost {
+  readonly step: string;
+  readonly score: Score;
+  /** What it takes besides the steps before: calibration samples, vectors through tiles, tiles programmed. */
+  readonly samples: number;
+  readonly products: number;
+  readonly programs: number;
+}
+
+export interface ParetoPoint {
+  readonly bitsPerWeight: number;
+  /** Of all that is stored. */
+  readonly weightBytes: number;
+  readonly score: Score;
+}
+
+export interface GateReport {
+  readonly highBits: number;
+  /** Thresholds that change no answer. */
+  readonly safe: GatedScore;
+  /** Quantiles, as high as the budget allows; `share` is that of the outputs that they hold back. */
+  readonly budget: GatedScore & { readonly share: number };
+}
+
+export interface GatedScore {
+  readonly score: Score;
+  /** Shares of outputs, and of vectors without any output, that needed no low bits. */
+  readonly layers: readonly { readonly layer: string; readonly sparsity: number; readonly vectorSparsity: number }[];
+  /** Products of single bits that need not be computed, of all in the gated layers: output by output, by vectors. */
+  readonly savedPct: number;
+  readonly savedByVectorsPct: number;
+}
+
+export interface LayerPrecision {
+  readonly layer: string;
+  readonly format: FormatName;
+  readonly rank: number;
+  /** Of a weight, scales included. */
+  readonly bits: number;
+  /** Of its answers on the calibration samples, corrected, relative to the float model's; null if it was not kept. */
+  readonly error: number | null;
+}

@@ -1,0 +1,233 @@
+import { basename } from "node:path";
+import type { DeviceProfile } from "../../device-profiles/device.ts";
+import { loadProfile } from "../../device-profiles/profiles.ts";
+import { Failure } from "../../runtime/base/failure.ts";
+import { shuffled } from "../../runtime/base/random.ts";
+import { openTeacher } from "../../runtime/kernels/float.ts";
+import { importModel } from "../../runtime/model/import.ts";
+import {
+  type CriterionName,
+  type FloatModel,
+  type FormatName,
+  formatNames,
+  type PolarizedModel,
+} from "../../runtime/model/stages.ts";
+import { openPlan } from "../../runtime/plan/open.ts";
+import { type Calibration, uncorrected } from "../../runtime/polarize/polarize.ts";
+import { calibrationOf, lowered, type PrepareJob, type Report } from "../../runtime/polarize/prepare.ts";
+import { statisticsOf } from "../../runtime/polarize/synthesis.ts";
+import { type Budget, quantizeModel } from "../../runtime/quantize/quantize.ts";
+import { sizeOf, type Tensor } from "../../runtime/tensor/tensor.ts";
+import { type Baseline, baselines, correctedBy } from "./baselines.ts";
+import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
+import { layersOf, precisionOf } from "./eval-cost.ts";
+import { evaluateCurve } from "./eval-curve.ts";
+import { evaluateGates, type GateOptions } from "./eval-gate.ts";
+import { paretoOf } from "./eval-pareto.ts";
+import type { EvalReport } from "./eval-report.ts";
+import { readBytes, readLabels, readSamples } from "./inputs.ts";
+import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
+
+export interface EvalOptions extends AnalogOptions, GateOptions {
+  readonly inputs: string;
+  readonly labels?: string;
+  readonly profile: string;
+  readonly format?: string;
+  readonly block?: number;
+  readonly bitsBudget?: number;
+  readonly bytesBudget?: number;
+  /** Microseconds of an inference on this machine. */
+  readonly latencyBudget?: number;
+  readonly criterion?: CriterionName;
+  readonly rank?: number;
+  readonly samples?: number;
+  /** How many times calibration samples are drawn; the scores are averaged. */
+  readonly draws: number;
+  /** Calibrate with inputs that have the statistics of the samples instead of the samples. */
+  readonly synthetic?: boolean;
+  /** File for a curve as SVG. */
+  readonly chart?: string;
+  /** Also what others' low-rank corrections reach. */
+  readonly compare?: boolean;
+  /** Also what other sizes of the weights would reach. */
+  readonly pareto?: boolean;
+}
+
+/** What is evaluated, read and checked. */
+interface Subject {
+  readonly model: Uint8Array;
+  readonly name: string;
+  readonly float: FloatModel;
+  readonly profile: DeviceProfile;
+  readonly samples: Tensor;
+  /** Answers of the float model on all samples. */
+  readonly truth: Float32Array;
+  readonly labels: Int32Array | undefined;
+  readonly synthetic: boolean;
+}
+
+/** The samples of each draw calibrate, the others are measured: float, quantized, corrected and, if asked for, analog. */
+export async function evaluate(path: string, options: EvalOptions, report: Report): Promise<EvalReport> {
+  const subject = await read(path, options);
+  const trials: Trial[] = [];
+  const rivals = options.compare ? baselines : [];
+  for (let draw = 0; draw < options.draws; draw++) trials.push(await attempt(subject, draw, rivals, report));
+  const [first] = trials;
+  const analog = await evaluateAnalog(options, first.repaired, first.basis, first.measure, report);
+  const subjectOfCurve = { model: first.repaired, policy: subject.profile.quantization, ...first };
+  const curve = options.chart === undefined ? null : await evaluateCurve(options, subjectOfCurve, report);
+  const gates = await evaluateGates(options, first.repaired, first.basis, first.measure, report);
+  const { basis, measure } = first;
+  const pareto = options.pareto
+    ? await paretoOf(
+        basis,
+        subject.profile.quantization,
+        async (model) => measure.score((await openPlan(model)).runSync(measure.samples.data)),
+        report,
+      )
+    : null;
+  const runner = await openPlan(first.repaired, { profile: subject.profile });
+  return {
+    model: subject.name,
+    profile: subject.profile.name,
+    format: subject.profile.quantization.weights,
+    budget: subject.profile.quantization.budget ?? null,
+    measured: first.measure.samples.shape[0],
+    calibrationSamples: first.basis.samples,
+    float: { accuracy: meanScore(trials.map(({ float }) => float)).accuracy },
+    quantized: meanScore(trials.map(({ quantized }) => quantized)),
+    corrected: meanScore(trials.map(({ corrected }) => corrected)),
+    draws: trials.map(({ corrected }) => corrected),
+    compared: rivals.map(({ name }, i) => ({
+      name,
+      score: meanScore(trials.map(({ compared }) => compared[i].score)),
+      seconds: first.compared[i].seconds,
+    })),
+    analog,
+    gates,
+    curve,
+    pareto,
+    layers: layersOf(first.repaired),
+    ...precisionOf(first.repaired),
+    weightBytes: runner.plan.weightBytes,
+    arenaBytes: runner.plan.arenaBytes,
+    calibrationSeconds: first.calibrationSeconds,
+    microsecondsPerInference: first.microsecondsPerInference,
+  };
+}
+
+async function read(path: string, options: EvalOptions): Promise<Subject> {
+  const model = await readBytes(path);
+  const name = basename(path);
+  const float = importModel(model, name);
+  const profile = withOverrides(await loadProfile(options.profile), options);
+  const samples = await readSamples(options.inputs, float.graph.input.shape);
+  const count = samples.shape[0];
+  const labels = options.labels === undefined ? undefined : await readLabels(options.labels, count);
+  if (count <= profile.calibration.samples) {
+    throw new Failure(
+      "calibration/too-few-samples",
+      `${options.inputs} has ${count} samples and ${profile.calibration.samples} are for calibration: none is left ` +
+        "to measure; use --samples",
+    );
+  }
+  const teacher = await openTeacher(float);
+  const truth = (await teacher.run(samples.data, count)).output;
+  teacher.close();
+  return { model, name, float, profile, samples, truth, labels, synthetic: options.synthetic === true };
+}
+
+/** One draw of calibration samples and what came of it. */
+interface Trial {
+  readonly basis: Calibration;
+  readonly repaired: PolarizedModel;
+  readonly measure: Measure;
+  readonly float: Score;
+  readonly quantized: Score;
+  readonly corrected: Score;
+  readonly compared: readonly { readonly score: Score; readonly seconds: number }[];
+  readonly calibrationSeconds: number;
+  readonly microsecondsPerInference: number;
+}
+
+async function attempt(subject: Subject, draw: number, rivals: readonly Baseline[], report: Report): Promise<Trial> {
+  const { model, name, float, profile, samples, truth, labels, synthetic } = subject;
+  const { chosen, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
+  const real = pick(samples, chosen);
+  const job: PrepareJob = { model, name, samples: synthetic ? await statisticsOf(float, real) : real, profile };
+  const started = performance.now();
+  const basis = await calibrationOf(float, job, report);
+  const repaired = await lowered(basis, profile.quantization, report);
+  const calibrationSeconds = (performance.now() - started) / 1000;
+
+  const expected = pick({ shape: [samples.shape[0], truth.length / samples.shape[0]], data: truth }, rest).data;
+  const kept = labels && Int32Array.from(rest, (i) => labels[i]);
+  const measured = pick(samples, rest);
+  const measure = measureOf(measured, expected, kept);
+  const nearest = quantizeModel(float, basis.observed, profile.quantization);
+  const quantized = measure.score((await openPlan(uncorrected(nearest))).runSync(measured.data));
+  const compared = [];
+  for (const rival of rivals) {
+    const begun = performance.now();
+    const model = correctedBy(rival, nearest, basis);
+    const seconds = (performance.now() - begun) / 1000;
+    compared.push({ score: measure.score((await openPlan(model)).runSync(measured.data)), seconds });
+  }
+  const runner = await openPlan(repaired);
+  const timed = performance.now();
+  const answers = runner.runSync(measured.data);
+  const microsecondsPerInference = ((performance.now() - timed) * 1000) / rest.length;
+  return {
+    basis,
+    repaired,
+    measure,
+    float: measure.score(expected),
+    quantized,
+    corrected: measure.score(answers),
+    compared,
+    calibrationSeconds,
+    microsecondsPerInference,
+  };
+}
+
+/** Which samples calibrate and which are measured: the first ones in draw 0, others in the draws after it. */
+function drawn(count: number, samples: number, draw: number): { chosen: number[]; rest: number[] } {
+  const order = draw === 0 ? Array.from({ length: count }, (_, i) => i) : shuffled(count, draw);
+  return { chosen: order.slice(0, samples), rest: order.slice(samples).sort((a, b) => a - b) };
+}
+
+function pick({ shape: [, ...sample], data }: Tensor, indices: readonly number[]): Tensor {
+  const size = sizeOf(sample);
+  const out = new Float32Array(indices.length * size);
+  for (const [to, from] of indices.entries()) out.set(data.subarray(from * size, (from + 1) * size), to * size);
+  return { shape: [indices.length, ...sample], data: out };
+}
+
+function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {
+  const { format, block, rank, samples } = options;
+  const { weights, blockLength, budget, criterion } = profile.quantization;
+  return {
+    ...profile,
+    quantization: {
+      ...profile.quantization,
+      weights: format === undefined ? weights : formatNamed(format),
+      blockLength: block ?? blockLength,
+      budget: budgetOf(options) ?? (format === undefined ? budget : undefined),
+      criterion: options.criterion ?? criterion,
+    },
+    surrogate: { rank: rank ?? profile.surrogate.rank },
+    calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
+  };
+}
+
+function budgetOf({ latencyBudget, bytesBudget, bitsBudget }: EvalOptions): Budget | undefined {
+  if (latencyBudget !== undefined) return { microseconds: latencyBudget };
+  if (bytesBudget !== undefined) return { bytes: bytesBudget };
+  return bitsBudget === undefined ? undefined : { bitsPerWeight: bitsBudget };
+}
+
+function formatNamed(name: string): FormatName {
+  const known = formatNames.find((format) => format === name);
+  if (known) return known;
+  throw new Failure("input/malformed", `--format ${name}: unknown weight format; one of ${formatNames.join(", ")}`);
+}
