@@ -6,11 +6,11 @@ import type { LinkHealth, Session } from "../session.ts";
 import { checkDevice, checkLayer, isRefusal } from "./checks.ts";
 import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
 import { offsetsOf } from "./offsets.ts";
-import { usedBits } from "./planes.ts";
+import { type Gated, productsOf } from "./products.ts";
 import { programBlock, setRange } from "./programmer.ts";
 import { type CellReading, fitToCells, readsBack, readWorth } from "./read-back.ts";
-import { add, type Resident, resident, slice, strengthOf, trimmed } from "./resident.ts";
-import { batches, sumsOf } from "./sums.ts";
+import { type Resident, resident, strengthOf, trimmed } from "./resident.ts";
+import { sumsOf } from "./sums.ts";
 import { untrimmed } from "./trim.ts";
 
 export interface AcceleratorStatus extends Reply<"status"> {
@@ -23,7 +23,7 @@ const noReadings: ReadonlyMap<Block, CellReading> = new Map();
 
 /**
  * Layers on the tiles of an accelerator. Weights stay resident, vectors go in batches as large as a frame, and as many
- * frames are under way as the device has credits for; partial sums of several tiles are added here.
+ * frames are under way as the device has credits for; partial sums of several tiles are added here (products.ts).
  *
  * After a restart of the device the tiles are programmed again, once, unless corrections were fitted to what they had
  * become. After any other fault no layer is usable, so the owner computes digitally, until `recover` succeeds.
@@ -105,11 +105,16 @@ export class AcceleratorUnit implements MatmulUnit {
     return nominalWeights(placement.layer, residents);
   }
 
-  async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {
+  /**
+   * See MatmulUnit.multiply.
+   * @param gated leaves out input planes that it does not need
+   * @throws Failure `plan/unsupported` for a gate where empty input planes are converted, too: it would save nothing
+   */
+  async multiply(layer: string, inputs: Uint8Array, count: number, gated?: Gated): Promise<Float32Array> {
     const placement = this.#placements.get(layer);
     const residents = this.#residents.get(layer);
     if (!placement || !residents) throw notPlaced(layer);
-    const { rows } = placement.layer;
+    const { rows, columns } = placement.layer;
     if (inputs.length !== count * rows) {
       throw new Failure(
         "input/shape",
@@ -117,7 +122,10 @@ export class AcceleratorUnit implements MatmulUnit {
       );
     }
     if (!this.#usable) throw new Failure("bridge/disconnected", `${this.name} is out of order; recover() it first`);
-    return this.#guard(() => this.#products(placement.layer, residents, inputs, count));
+    if (gated && !this.#profile.converter.skipsEmptyPlanes) {
+      throw new Failure("plan/unsupported", `${this.name} converts empty input planes, too: gates would save nothing`);
+    }
+    return this.#guard(() => productsOf(this.#session, { residents, rows, columns, inputs, count }, gated));
   }
 
   /** Programs all tiles anew: fresh cells, and converters for them. Calibrations have to be repeated. */
@@ -249,47 +257,6 @@ export class AcceleratorUnit implements MatmulUnit {
       this.#usable = false;
       throw error;
     }
-  }
-
-  /**
-   * Jobs are taken one after the other by as many workers as there are credits; the first error ends them all. Partial
-   * sums are added in the order of the blocks, whenever they came, so the same sums give the same products.
-   */
-  async #products(
-    layer: UnitLayer,
-    residents: readonly Resident[],
-    inputs: Uint8Array,
-    count: number,
-  ): Promise<Float32Array> {
-    const parts = residents.map((resident) => ({
-      resident,
-      sums: new Int32Array(count * resident.block.columns),
-      bits: new Uint8Array(count),
-    }));
-    const jobs = parts.flatMap((part) =>
-      batches(this.#session, part.resident, count).map(([from, length]) => ({
-        ...part,
-        from,
-        length,
-      })),
-    );
-    let next = 0;
-    const worker = async (): Promise<void> => {
-      for (let job = jobs[next++]; job; job = jobs[next++]) {
-        const { resident, sums, bits, from, length } = job;
-        const vectors = slice(inputs, layer.rows, from, length, resident.block);
-        bits.set(usedBits(vectors, resident.block.rows), from);
-        sums.set(await sumsOf(this.#session, resident, vectors), from * resident.block.columns);
-      }
-    };
-    const workers = Array.from({ length: Math.min(this.#session.device.window, jobs.length) }, worker);
-    await Promise.all(workers).catch((error) => {
-      next = jobs.length;
-      throw error;
-    });
-    const products = new Float32Array(count * layer.columns);
-    for (const { resident, ...answers } of parts) add(products, layer.columns, resident, answers);
-    return products;
   }
 }
 

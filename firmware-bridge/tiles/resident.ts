@@ -32,7 +32,8 @@ export function resident(
   block: Block,
   emptyRow?: Float64Array | undefined,
 ): Resident {
-  const typical = slice(layer.typicalInputs, layer.rows, 0, layer.typicalInputs.length / layer.rows, block);
+  const every = Array.from({ length: layer.typicalInputs.length / layer.rows }, (_, i) => i);
+  const typical = slice(layer.typicalInputs, layer.rows, every, block);
   const freshRange = chooseRange(profile, block, typical);
   return {
     block,
@@ -47,15 +48,14 @@ export function resident(
   };
 }
 
-/** The block's rows of `length` vectors. */
-export function slice(inputs: Uint8Array, rows: number, from: number, length: number, block: Block): Uint8Array {
-  if (block.rows === rows) return inputs.subarray(from * rows, (from + length) * rows);
-  const vectors = new Uint8Array(length * block.rows);
-  for (let i = 0; i < length; i++) {
-    const at = (from + i) * rows + block.fromRow;
-    vectors.set(inputs.subarray(at, at + block.rows), i * block.rows);
+/** The block's rows of these vectors. */
+export function slice(inputs: Uint8Array, rows: number, vectors: readonly number[], block: Block): Uint8Array {
+  const codes = new Uint8Array(vectors.length * block.rows);
+  for (const [i, vector] of vectors.entries()) {
+    const at = vector * rows + block.fromRow;
+    codes.set(inputs.subarray(at, at + block.rows), i * block.rows);
   }
-  return vectors;
+  return codes;
 }
 
 /** A tile's answers: sums in converter codes, and which input bits each vector used. */

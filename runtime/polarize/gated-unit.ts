@@ -2,7 +2,7 @@ import { entry } from "../base/entry.ts";
 import { Failure } from "../base/failure.ts";
 import type { LoadKernels } from "../kernels/kernels.ts";
 import type { ConvStep, Slot } from "../kernels/step.ts";
-import { type Conv2d, type Dense, isMatmul, NO_CLAMP } from "../model/graph.ts";
+import { type Conv2d, type Dense, type Graph, isMatmul, NO_CLAMP } from "../model/graph.ts";
 import type { Correction, PolarizedModel, QuantizedMatrix } from "../model/stages.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
 import { dequantizeMatrix } from "../quantize/format.ts";
@@ -18,15 +18,33 @@ export interface Savings {
   skippedVectors: number;
 }
 
-/** Layers that Precision Gating is for: what they answer below the clamp's lower end is not seen. */
+/** Nodes that Precision Gating is for: what they answer below the clamp's lower end is not seen. */
+function gateable({ nodes }: Graph): (Conv2d | Dense)[] {
+  return nodes
+    .filter(isMatmul)
+    .filter(({ clamp, inputs }) => clamp.min > Number.NEGATIVE_INFINITY && inputs.length === 1);
+}
+
+/** The gateable layers as they are computed digitally. */
 export function gatedLayers(model: PolarizedModel): GatedLayer[] {
-  return model.graph.nodes.filter(isMatmul).flatMap((node): GatedLayer[] => {
-    if (node.clamp.min === Number.NEGATIVE_INFINITY || node.inputs.length > 1) return [];
+  return gateable(model.graph).map((node) => {
     const { matrix, digital } = entry(model.layers, node.name);
     const input = entry(model.ranges, node.inputs[0]);
     const weights = dequantizeMatrix(matrix);
-    return [{ node, input, weights, correction: aroundProduct(digital, input, weights) }];
+    return { node, input, weights, correction: aroundProduct(digital, input, weights) };
   });
+}
+
+/** Those of them that a unit holds and the model has corrections for there, as they are on the unit. */
+export async function gatedLayersOn(unit: MatmulUnit, model: PolarizedModel): Promise<GatedLayer[]> {
+  const found: GatedLayer[] = [];
+  for (const node of gateable(model.graph)) {
+    const { accelerator } = entry(model.layers, node.name);
+    if (!accelerator || !unit.layers.has(node.name)) continue;
+    const input = entry(model.ranges, node.inputs[0]);
+    found.push({ node, input, weights: await unit.nominal(node.name), correction: accelerator });
+  }
+  return found;
 }
 
 /** The model with these layers' products to be done by a unit, and corrected there as they are digitally. */

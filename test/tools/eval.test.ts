@@ -77,6 +77,17 @@ test("gates save products of bits, and report which answers that costs", async (
   assert.match(evalText(await evaluated({ gate: 6 })), /gates, 6 bits first/);
 });
 
+test("gates on tiles: safe ones change no answer of exact tiles; what planes they save and the link pays is reported", async () => {
+  const report = await evaluated({ accelerator: "ideal", gate: 6, gateBudget: 1 });
+  const { whole, safe, budget } = report.tileGates ?? {};
+  assert.equal(safe?.score, whole?.score);
+  assert.ok(safe?.layers.every(({ sparsity }) => sparsity > 0));
+  assert.ok(budget && budget.share === 0.9 && budget.savedPlanesPct > 1, `${budget?.savedPlanesPct} %`);
+  assert.ok(safe && whole && safe.linkBytes > budget.linkBytes && budget.linkBytes > whole.linkBytes);
+  assert.match(evalText(report), /gates on tiles, 6 bits first[\s\S]* more; agreement/);
+  assert.is((await evaluated({ accelerator: "ideal" })).tileGates, null);
+});
+
 test("a chart shows what bits buy, and what time takes", async () => {
   const bits = (await evaluated({ ...many, chart: "bits.svg" })).curve;
   assert.equal(

@@ -45,13 +45,8 @@ function addEval(program: Command): void {
     .option("--synthetic", "calibrate with inputs made from the statistics of the calibration samples")
     .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
     .option("--pareto", "also mixes of formats and ranks of other sizes: what each byte buys")
-    .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank")
-    .option("--gate <bits>", "Precision Gating: so many of the 8 bits of a code are multiplied first", positive)
-    .option(
-      "--gate-budget <nats>",
-      "by how much gates may raise the divergence on the calibration samples (0.005)",
-      Number,
-    );
+    .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank");
+  addGates(command);
   addChip(command);
   command
     .option("--chart <file.svg>", "draw accuracy over bits or, with an accelerator, over the time since programming")
@@ -61,6 +56,21 @@ function addEval(program: Command): void {
       const { evalCommand } = await import("./eval-command.ts");
       await evalCommand(model, options);
     });
+}
+
+/** How low bits are left out where they are not needed. */
+function addGates(command: Command): void {
+  command
+    .option(
+      "--gate <bits>",
+      "Precision Gating, also on tiles: so many of a code's 8 bits are multiplied first",
+      positive,
+    )
+    .option(
+      "--gate-budget <nats>",
+      "by how much gates may raise the divergence on the calibration samples (0.005)",
+      Number,
+    );
 }
 
 /** On which accelerator it is measured, too. */
@@ -155,6 +165,8 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
     recovery: [{step, score: {..}, samples, products, programs, linkBytes, linkSeconds, seconds}], of an aged one} | null,
   gates: {highBits, safe: {score, layers: [{layer, sparsity, vectorSparsity}], savedPct, savedByVectorsPct},
     budget: {.., share}} | null,
+  tileGates: {highBits, whole: {score, linkBytes, linkSeconds, seconds}, safe: {.., layers: [{layer, sparsity,
+    skippedPlanes}], savedPlanesPct, savedLinkPct}, budget: {.., share}} with --gate and --accelerator | null,
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
   layers: [{layer, format, rank, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }
@@ -165,5 +177,6 @@ Examples:
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --profile raspberry-pi-4
   polaredge eval kws.onnx --inputs x.npy --format nf4 --rank 4 --json
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --bits-budget 4 --draws 5
-  polaredge eval kws.onnx --inputs x.npy --labels y.npy --accelerator sram-bitplane-64x64 --age 30d --seed 3`;
+  polaredge eval kws.onnx --inputs x.npy --labels y.npy --accelerator sram-bitplane-64x64 --age 30d --seed 3
+  polaredge eval kws.onnx --inputs x.npy --accelerator sram-bitplane-64x64 --gate 5`;
 }

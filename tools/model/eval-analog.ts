@@ -32,18 +32,13 @@ export async function evaluateAnalog(
   measure: Measure,
   report: Report,
 ): Promise<AnalogReport | null> {
-  const { accelerator, age, seed, devices, sigma } = options;
+  const { accelerator, age, devices } = options;
   if (accelerator === undefined) return null;
   const trials: Trial[] = [];
   const returned = new Set<string>();
   for (let device = 0; device < devices; device++) {
-    const query = new URLSearchParams({
-      seed: String(seed + device),
-      ...(sigma !== undefined && { sigma: String(sigma) }),
-    });
-    const address = `emulator:${accelerator}?${query}`;
     const watched = { ...calibration, onReturned: (layer: string): void => void returned.add(layer) };
-    trials.push(await attempt(address, parseAge(age), model, watched, measure, report));
+    trials.push(await attempt(addressOf(options, accelerator, device), parseAge(age), model, watched, measure, report));
   }
   return {
     quantized: meanScore(trials.map(({ quantized }) => quantized)),
@@ -58,6 +53,15 @@ export async function evaluateAnalog(
       score: meanScore(trials.map(({ recovery }) => recovery[i].score)),
     })),
   };
+}
+
+/** The emulated accelerator, of which `device` counts the specimens from 0 on. */
+export function addressOf({ seed, sigma }: AnalogOptions, accelerator: string, device: number): string {
+  const query = new URLSearchParams({
+    seed: String(seed + device),
+    ...(sigma !== undefined && { sigma: String(sigma) }),
+  });
+  return `emulator:${accelerator}?${query}`;
 }
 
 interface Trial {
@@ -84,7 +88,7 @@ async function attempt(
     const onLayer = (_: string, done: number, of: number): void => report({ stage: "accelerator", done, of });
     const fitted = { ...calibration, onLayer };
     const scoreOf = async (served: PolarizedModel): Promise<Score> =>
-      measure.score(await answersOf(served, unit, measure, report));
+      measure.score(await answersOf(served, unit, measure.samples.data, measure.samples.shape[0], report));
     const layers = unit.layers.size;
     const { made: fresh, ...calibrated } = await costOf(device, () => polarizeAccelerator(model, fitted, unit));
     device.emulated?.chip.age(ageSeconds);
@@ -127,7 +131,7 @@ async function recover(
 }
 
 /** What `work` makes, and what it takes. */
-async function costOf<T>(
+export async function costOf<T>(
   { traffic, profile }: OpenAccelerator,
   work: () => Promise<T>,
 ): Promise<LinkCost & { readonly made: T }> {
@@ -142,16 +146,17 @@ async function costOf<T>(
 const BITS_PER_BYTE = 10;
 
 /** @throws the first fault of the accelerator: what a fallback answers would say nothing about it */
-async function answersOf(
+export async function answersOf(
   model: PolarizedModel,
   unit: MatmulUnit,
-  { samples }: Measure,
+  inputs: Float32Array,
+  count: number,
   report: Report,
 ): Promise<Float32Array> {
   const onFault = (_: string, error: Error): never => {
     throw error;
   };
-  return answersThrough(await openPlan(model, { unit, onFault }), samples.data, samples.shape[0], report);
+  return answersThrough(await openPlan(model, { unit, onFault }), inputs, count, report);
 }
 
 /** All samples through a plan with a unit, one after the other. */

@@ -13,6 +13,8 @@ import type {
   LinkCost,
   ParetoPoint,
   RecoveryStep,
+  TileGateReport,
+  TileGateScore,
 } from "./eval-report.ts";
 import type { Score } from "./measure.ts";
 
@@ -64,6 +66,7 @@ export function evalText(report: EvalReport): string {
     precisionTable(report.layers),
     "",
     ...(report.gates ? [gateTable(report.gates), ""] : []),
+    ...(report.tileGates ? [tileGateTable(report.tileGates), ""] : []),
     ...(report.pareto ? [paretoTable(report.pareto), ""] : []),
     ...(analog ? analogLines(analog) : []),
     `weights      ${bytes(report.weightBytes)} (${report.bitsPerWeight.toFixed(2)} bits per weight, scales included)`,
@@ -112,6 +115,28 @@ function gateTable({ highBits, safe, budget }: GateReport): string {
     `agreement ${percent(score.agreement)}`;
   return [
     table([{ title: `gates, ${highBits} bits first` }, ...["safe", "vectors", "budget", "vectors"].map(right)], rows),
+    `safe         ${saved(safe)}`,
+    `budget       ${saved(budget)}`,
+  ].join("\n");
+}
+
+function tileGateTable({ highBits, whole, safe, budget }: TileGateReport): string {
+  const right = (title: string): Column => ({ title, align: "right" });
+  const saved = ({ savedPlanesPct, savedLinkPct, score, ...cost }: TileGateScore): string =>
+    `saves ${savedPlanesPct.toFixed(1)} % of the input planes; ${linkText(cost)} on the link, ` +
+    `${Math.abs(savedLinkPct).toFixed(1)} % ${savedLinkPct < 0 ? "more" : "less"}; agreement ${percent(score.agreement)}`;
+  return [
+    table(
+      [{ title: `gates on tiles, ${highBits} bits first` }, ...["safe", "planes", "budget", "planes"].map(right)],
+      safe.layers.map(({ layer, sparsity, skippedPlanes }, i) => [
+        layer,
+        percent(sparsity),
+        percent(skippedPlanes),
+        percent(budget.layers[i].sparsity),
+        percent(budget.layers[i].skippedPlanes),
+      ]),
+    ),
+    `whole        ${linkText(whole)} on the link; agreement ${percent(whole.score.agreement)}`,
     `safe         ${saved(safe)}`,
     `budget       ${saved(budget)}`,
   ].join("\n");

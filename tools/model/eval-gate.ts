@@ -35,7 +35,8 @@ export async function evaluateGates(
   return { highBits, safe, budget: { ...(await trial.measured(gates)), share } };
 }
 
-type Gates = ReadonlyMap<string, Gate>;
+/** One for each gated layer. */
+export type Gates = ReadonlyMap<string, Gate>;
 
 class GateTrial {
   readonly #layers: readonly GatedLayer[];
@@ -53,7 +54,7 @@ class GateTrial {
   }
 
   safe(highBits: number): Gates {
-    return new Map(this.#layers.map((layer) => [layer.node.name, safeGate(layer, highBits)]));
+    return safeGates(this.#layers, highBits);
   }
 
   async measured(gates: Gates): Promise<GateReport["safe"]> {
@@ -72,40 +73,13 @@ class GateTrial {
       const { divergence, outputError } = score(answers, truth, samples, undefined);
       return divergence ?? outputError;
     };
-    const seen = await this.#seen(highBits, inputs, samples);
-    const gatesFor = (share: number): Gates =>
-      new Map(
-        this.#layers.map(({ node: { name, columns } }) => [
-          name,
-          quantileGate(entry(seen, name), columns, share, highBits),
-        ]),
-      );
+    const seen = await seenProducts(this.#layers, highBits, (gates) => this.#run(gates, inputs, samples));
+    const gatesFor = (share: number): Gates => quantileGates(this.#layers, seen, share, highBits);
     const least = await cost(gatesFor(0));
     for (const share of SHARES) {
       if ((await cost(gatesFor(share))) <= least + budget) return { share, gates: gatesFor(share) };
     }
     return { share: 0, gates: gatesFor(0) };
-  }
-
-  async #seen(highBits: number, inputs: Float32Array, samples: number): Promise<ReadonlyMap<string, SeenProducts>> {
-    const high = await this.#recorded(highBits, inputs, samples);
-    const whole = await this.#recorded(8, inputs, samples);
-    return new Map([...high].map(([name, products]) => [name, { high: products, whole: entry(whole, name) }]));
-  }
-
-  /** What each gate gets to see on the calibration samples, if none holds anything back. */
-  async #recorded(highBits: number, inputs: Float32Array, samples: number): Promise<Map<string, Float32Array>> {
-    const seen = new Map<string, Float32Array[]>();
-    const recorder = ({ node: { name, columns } }: GatedLayer): Gate => ({
-      highBits,
-      usual: new Float32Array(columns),
-      needed: (_, high) => {
-        seen.set(name, [...(seen.get(name) ?? []), high.slice()]);
-        return new Uint8Array(high.length).fill(1);
-      },
-    });
-    await this.#run(new Map(this.#layers.map((layer) => [layer.node.name, recorder(layer)])), inputs, samples);
-    return new Map([...seen].map(([name, parts]) => [name, joined(parts)]));
   }
 
   async #run(gates: Gates, inputs: Float32Array, count: number): Promise<{ answers: Float32Array; unit: GatedUnit }> {
@@ -128,6 +102,51 @@ class GateTrial {
     });
     return { layers, savedPct: (100 * outputs) / all, savedByVectorsPct: (100 * vectors) / all };
   }
+}
+
+export function safeGates(layers: readonly GatedLayer[], highBits: number): Gates {
+  return new Map(layers.map((layer) => [layer.node.name, safeGate(layer, highBits)]));
+}
+
+/** @param share of the outputs of each column that are held back */
+export function quantileGates(
+  layers: readonly GatedLayer[],
+  seen: ReadonlyMap<string, SeenProducts>,
+  share: number,
+  highBits: number,
+): Gates {
+  return new Map(
+    layers.map(({ node: { name, columns } }) => [name, quantileGate(entry(seen, name), columns, share, highBits)]),
+  );
+}
+
+/** What gates get to see in a run, if none holds anything back, and what it becomes with the low bits. */
+export async function seenProducts(
+  layers: readonly GatedLayer[],
+  highBits: number,
+  run: (gates: Gates) => Promise<unknown>,
+): Promise<ReadonlyMap<string, SeenProducts>> {
+  const high = await recorded(layers, highBits, run);
+  const whole = await recorded(layers, 8, run);
+  return new Map([...high].map(([name, products]) => [name, { high: products, whole: entry(whole, name) }]));
+}
+
+async function recorded(
+  layers: readonly GatedLayer[],
+  highBits: number,
+  run: (gates: Gates) => Promise<unknown>,
+): Promise<Map<string, Float32Array>> {
+  const seen = new Map<string, Float32Array[]>();
+  const recorder = ({ node: { name, columns } }: GatedLayer): Gate => ({
+    highBits,
+    usual: new Float32Array(columns),
+    needed: (_, high) => {
+      seen.set(name, [...(seen.get(name) ?? []), high.slice()]);
+      return new Uint8Array(high.length).fill(1);
+    },
+  });
+  await run(new Map(layers.map((layer) => [layer.node.name, recorder(layer)])));
+  return new Map([...seen].map(([name, parts]) => [name, joined(parts)]));
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

@@ -23,6 +23,8 @@ export interface EvalReport {
   readonly analog: AnalogReport | null;
   /** Precision Gating (eval-gate.ts), if asked for. */
   readonly gates: GateReport | null;
+  /** The same on the tiles of the first device (eval-tile-gates.ts), if both are asked for and gated layers are there. */
+  readonly tileGates: TileGateReport | null;
   /** What --chart draws. */
   readonly curve: Curve | null;
   /** Of the first draw, the smallest mix of formats and ranks first; null if not asked for. */
@@ -92,6 +94,26 @@ export interface GatedScore {
   /** Products of single bits that need not be computed, of all in the gated layers: output by output, by vectors. */
   readonly savedPct: number;
   readonly savedByVectorsPct: number;
+}
+
+/** Gates on an accelerator that reads its inputs bit plane by bit plane. */
+export interface TileGateReport {
+  readonly highBits: number;
+  /** All measured samples without gates. */
+  readonly whole: LinkCost & { readonly score: Score };
+  /** Thresholds that change no answer of tiles without noise. */
+  readonly safe: TileGateScore;
+  readonly budget: TileGateScore & { readonly share: number };
+}
+
+export interface TileGateScore extends LinkCost {
+  readonly score: Score;
+  /** Shares of outputs that needed no low bits, and of input planes in tiles that were not read. */
+  readonly layers: readonly { readonly layer: string; readonly sparsity: number; readonly skippedPlanes: number }[];
+  /** Of all input planes in the gated layers' tiles that are not empty. */
+  readonly savedPlanesPct: number;
+  /** Negative where more passes the link than without gates: what is sent in two parts has codes in both. */
+  readonly savedLinkPct: number;
 }
 
 export interface LayerPrecision {

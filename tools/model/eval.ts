@@ -25,6 +25,7 @@ import { evaluateCurve } from "./eval-curve.ts";
 import { evaluateGates, type GateOptions } from "./eval-gate.ts";
 import { paretoOf } from "./eval-pareto.ts";
 import type { EvalReport } from "./eval-report.ts";
+import { evaluateTileGates } from "./eval-tile-gates.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
 import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
 
@@ -78,6 +79,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
   const curve = options.chart === undefined ? null : await evaluateCurve(options, subjectOfCurve, report);
   const gates = await evaluateGates(options, first.repaired, first.basis, first.measure, report);
   const { basis, measure } = first;
+  const tileGates = await evaluateTileGates(options, gates, first.repaired, basis, measure, report);
   const pareto = options.pareto
     ? await paretoOf(
         basis,
@@ -105,6 +107,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     })),
     analog,
     gates,
+    tileGates,
     curve,
     pareto,
     layers: layersOf(first.repaired),
