@@ -55,6 +55,8 @@ bool image_read(const uint8_t *at, uint32_t length, image *out) {
     if (header < HEADER_BYTES || header > length || program > length - header) return false;
     const uint32_t end = header + program;
     if (protected_bytes > length - end) return false;
+    out->program = at + header;
+    out->program_length = program;
     if (find_tlv(at + end, protected_bytes, PROTECTED_MAGIC, TLV_BOARD, &out->board, &out->board_length) !=
         protected_bytes) {
         return false;

@@ -12,6 +12,8 @@ typedef struct {
     uint8_t minor;
     uint16_t revision;
     uint8_t hash[SHA256_BYTES];
+    const uint8_t *program;
+    uint32_t program_length;
     const uint8_t *board;
     uint16_t board_length;
 } image;

@@ -1,7 +1,7 @@
 /*
  * What a board provides that can replace its own firmware: two slots in flash, mapped into memory, and one byte that
- * outlives a reset and is written as a whole or not at all; as delivered it is 0 and slot 0 holds an image. A board
- * that cannot says 0 bytes (boards/no-slots.c). Whoever starts the firmware (a boot loader) calls images_boot and runs
+ * outlives a reset and is written as a whole or not at all; as delivered it is 0, and slot 0 holds an image or else
+ * what was built in runs. A board that cannot says 0 bytes (boards/no-slots.c). Whoever starts the firmware (a boot loader) calls images_boot and runs
  * the slot that images_active then says.
  */
 #pragma once

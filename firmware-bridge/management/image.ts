@@ -111,6 +111,11 @@ export function sha256(bytes: Uint8Array): Buffer {
   return createHash("sha256").update(bytes).digest();
 }
 
+/** What `versionNumber` was given. */
+export function versionText(number: number): string {
+  return [number >>> 24, (number >>> 16) & 0xff, number & 0xffff].join(".");
+}
+
 /** A version as HELLO says it: major, minor, a byte each, and revision. */
 export function versionNumber(version: string): number {
   const [major = 0, minor = 0, revision = 0] = version.split(".").map(Number);

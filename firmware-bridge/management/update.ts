@@ -10,7 +10,7 @@ import {
   testImage,
   uploadImage,
 } from "./client.ts";
-import { parseImage } from "./image.ts";
+import { parseImage, versionText } from "./image.ts";
 
 export interface FirmwareUpdate {
   /** Versions before and now. */
@@ -43,8 +43,7 @@ export async function updateFirmware(
     await resetDevice(session);
     images = await readImages(session);
   }
-  const from = images.find(({ active }) => active)?.version ?? "";
-  const update = { from, to: version, hash, bytes: image.length };
+  const update = { from: versionText(session.device.firmware), to: version, hash, bytes: image.length };
   if (runs(images, hash)) return { ...update, resumedAt: image.length, weak: undefined };
   const before = await selfTest(session);
   const waiting = images.find((image) => image.hash === hash);

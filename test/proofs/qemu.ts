@@ -21,12 +21,14 @@ import { progressBar } from "../../tools/cli/progress.ts";
 import { Showing } from "../../tools/demo/showing.ts";
 import { Stage } from "../../tools/demo/stage.ts";
 import { openWorld } from "../../tools/demo/world.ts";
+import { firmwareTrial } from "../support/firmware-trial.ts";
 import { patternLayer } from "../support/pattern-layer.ts";
 
 /**
  * `npm run proof:qemu [-- short]`: the C firmware on emulated microcontrollers, over a real pty opened by serialport. A model is
  * programmed, calibrated, drifted and recalibrated, and must give the numbers of the TypeScript emulator; the cable is
- * pulled and the board reset in the middle of a batch; a whole agent lives with it; and products are counted.
+ * pulled and the board reset in the middle of a batch; its firmware is replaced; a whole agent lives with it; and
+ * products are counted.
  */
 const SEED = 7;
 const MONTH = 2_592_000;
@@ -195,6 +197,17 @@ async function misfortunes(): Promise<void> {
   await board.stop();
 }
 
+async function newFirmware(): Promise<void> {
+  const profile = await loadAcceleratorProfile("sram-bitplane-64x64");
+  const { board, plug, unplug } = await bench(profile);
+  await plug();
+  const link = await openAccelerator(address, profile);
+  await firmwareTrial(board, link, check);
+  await link.close();
+  await unplug();
+  await board.stop();
+}
+
 async function throughput(): Promise<number> {
   const profile = await loadAcceleratorProfile("sram-bitplane-128x64");
   const { board, plug, unplug } = await bench(profile);
@@ -234,6 +247,7 @@ async function agent(): Promise<void> {
 const began = performance.now();
 await sameNumbers();
 await misfortunes();
+await newFirmware();
 await agent();
 const perSecond = await throughput();
 check(

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import type { QemuBoard } from "../../firmware-bridge/emulator/qemu.ts";
+import { makeImage } from "../../firmware-bridge/management/image.ts";
 import { asset } from "../../runtime/base/assets.ts";
 import { Failure } from "../../runtime/base/failure.ts";
 
@@ -22,9 +23,21 @@ export function boardOf({ name }: AcceleratorProfile): QemuBoard {
   throw new Failure("profile/unknown", `the firmware models ${Object.keys(boards).join(" and ")}, not ${name}`);
 }
 
-/** Makes the image of a board for QEMU. */
-export function buildFor({ board, line }: QemuBoard): string {
-  return buildFirmware(line === "uart" ? `${board}.elf` : `${board}-${line}.elf`);
+/** What the Makefile and the firmware itself call it. */
+const nameOf = ({ board, line }: QemuBoard): string => (line === "uart" ? board : `${board}-${line}`);
+
+/** Makes what a board for QEMU starts with. */
+export function buildFor(board: QemuBoard): string {
+  return buildFirmware(`${nameOf(board)}.elf`);
+}
+
+/** An image for a slot of a board that has some. `program`: its own firmware, placed for that. */
+export function updateFor(
+  board: QemuBoard,
+  version: string,
+  program: Uint8Array = readFileSync(buildFirmware(`${nameOf(board)}.bin`, ["UPDATE=1"])),
+): Uint8Array {
+  return makeImage({ version, board: nameOf(board), program });
 }
 
 const packages = {

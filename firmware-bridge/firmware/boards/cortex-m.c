@@ -1,6 +1,7 @@
 /* Start-up, reset and memory of all Cortex-M boards. What they are connected with: uart.c or semihosting.c. */
 #include "hal.h"
 #include "session.h"
+#include "boot.h"
 #include "line.h"
 
 #define AIRCR 0xE000ED0Cu
@@ -54,6 +55,7 @@ void start(void) {
     const uint32_t *from = &_data_load;
     for (uint32_t *to = &_data_start; to < &_data_end; to++) *to = *from++;
     for (uint32_t *to = &_bss_start; to < &_bss_end; to++) *to = 0;
+    boot();
     (void)main();
     reset_now();
 }
