@@ -208,9 +208,10 @@ async function newFirmware(): Promise<void> {
   await board.stop();
 }
 
-async function throughput(): Promise<number> {
+/** Products of 128 x 64 a second on lm3s6965evb, at best. */
+async function throughput(line: QemuBoard["line"]): Promise<number> {
   const profile = await loadAcceleratorProfile("sram-bitplane-128x64");
-  const { board, plug, unplug } = await bench(profile);
+  const { board, plug, unplug } = await bench(profile, { ...boardOf(profile), line });
   await plug();
   const link = await openAccelerator(address, profile);
   const unit = await link.place([patternLayer(128, 64, 50)]);
@@ -249,9 +250,11 @@ await sameNumbers();
 await misfortunes();
 await newFirmware();
 await agent();
-const perSecond = await throughput();
+// QEMU's UART takes two changes between threads for every byte: what it reaches is what these take on this machine.
+say(`lm3s6965evb: ${(await throughput("uart")).toFixed(0)} products/s of 128 x 64 through QEMU's UART`);
+const perSecond = await throughput("semihosting");
 check(
-  `lm3s6965evb: ${perSecond.toFixed(0)} products/s of 128 x 64, bar ${BAR.productsPerSecond}`,
+  `lm3s6965evb: ${perSecond.toFixed(0)} products/s of 128 x 64 through its console, bar ${BAR.productsPerSecond}`,
   short || perSecond >= BAR.productsPerSecond,
 );
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
