@@ -2,11 +2,12 @@
  * The library: what `import ... from "polaredge"` gives. The command line and the agent are built from the same parts.
  */
 import type { loadProfile as LoadProfile } from "../device-profiles/profiles.ts";
+import type { importModel as ImportModel } from "./model/import.ts";
+import type { FloatModel } from "./model/stages.ts";
 import type { prepare as Prepare } from "./polarize/prepare.ts";
 
 export type { DeviceProfile } from "../device-profiles/device.ts";
 export { Failure, type FailureCode, isFailure } from "./base/failure.ts";
-export { importModel } from "./model/import.ts";
 export type { FloatModel, FormatName, PolarizedModel } from "./model/stages.ts";
 export { type OpenModelOptions, openModel } from "./open-model.ts";
 export { type OpenOptions, openPlan } from "./plan/open.ts";
@@ -18,5 +19,7 @@ export type { Tensor } from "./tensor/tensor.ts";
 
 // Loaded when they are called: a program that only opens models starts without them.
 export const prepare: typeof Prepare = async (...job) => (await import("./polarize/prepare.ts")).prepare(...job);
+export const importModel = async (...model: Parameters<typeof ImportModel>): Promise<FloatModel> =>
+  (await import("./model/import.ts")).importModel(...model);
 export const loadProfile: typeof LoadProfile = async (name) =>
   (await import("../device-profiles/profiles.ts")).loadProfile(name);

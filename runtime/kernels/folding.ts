@@ -1,4 +1,4 @@
-import type { Affine, LowRank, QuantizedMatrix } from "../model/stages.ts";
+import type { Affine, LowRank } from "../model/stages.ts";
 import { affineOf, type Target, targetOf } from "./rounding.ts";
 import type { ConvStep, DepthwiseStep, FinishStep, Slot } from "./step.ts";
 
@@ -32,30 +32,37 @@ export interface FoldedSurrogate {
   readonly bias: Float32Array;
   /** rank x columns. */
   readonly b: Float32Array;
+  /** How far z goes from zero at most. */
+  readonly reach: Float64Array;
+}
+
+/** Of a product that is done here. */
+export interface FoldedProduct extends Folded {
+  /** How far the sum of a column's products goes from zero at most, in units of the output. */
+  readonly reach: Float64Array;
 }
 
 /** The largest code of `a`: two of them times 255 fit 16 bits (NARROW of quantize/format.ts). */
 const LARGEST = 64;
 
-export function foldProduct({ input, output, weights, bias, clamp, ...step }: ConvStep | DepthwiseStep): Folded {
+export function foldProduct({ input, output, weights, bias, clamp, ...step }: ConvStep | DepthwiseStep): FoldedProduct {
   const affine = affineOf(input);
   const target = targetOf(output, clamp);
-  const { rows, columns, codes, blockLength } = weights;
-  const zeros = new Float64Array(columns);
-  for (let k = 0; k < rows; k++) {
-    const block = Math.floor(k / blockLength) * columns;
-    for (let j = 0; j < columns; j++) zeros[j] += codes[k * columns + j] * weights.scales[block + j];
-  }
+  const { codes, scales, blockLength } = weights;
+  const sums = columnSums(codes, scales, blockLength, bias.length);
   const shift = affine.scale * affine.zeroPoint;
   const residual = foldResidual("residual" in step ? step.residual : undefined, target);
   return {
-    scales: weights.scales.map((scale) => (affine.scale * scale) / target.scale),
-    bias: bias.map((value, j) => (value - shift * zeros[j]) / target.scale + target.zeroPoint - residual.zero),
+    scales: scales.map((scale) => (affine.scale * scale) / target.scale),
+    bias: bias.map((value, j) => (value - shift * sums.signed[j]) / target.scale + target.zeroPoint - residual.zero),
     surrogate: foldSurrogate("surrogate" in step ? step.surrogate : undefined, affine, target),
     residualScale: residual.scale,
     target,
+    reach: sums.greatest.map((sum) => (HIGHEST * affine.scale * sum) / target.scale),
   };
 }
+
+const HIGHEST = 255;
 
 /** Half of what MAGIC (rounding.ts) rounds, which is far more than f32 errors of the sums. */
 const FAR = 2 ** 21;
@@ -64,28 +71,41 @@ const FAR = 2 ** 21;
  * Whether storing needs no bounds: they are those of codes, to which packing saturates, and no sum of codes is out of
  * what can be rounded. So it is unless a clamp cuts off codes.
  */
-export function saturates({ target, bias, ...folded }: Folded, weights: QuantizedMatrix): boolean {
+export function saturates({ target, bias, reach, residualScale, surrogate }: FoldedProduct): boolean {
   const { codes, lowest, highest } = target;
-  if (!codes || lowest > 0 || highest < 255) return false;
-  const columns = bias.length;
-  const most = Float64Array.from(bias, (value) => Math.abs(value) + 255 * Math.abs(folded.residualScale));
-  addMost(most, weights.codes, weights.blockLength, folded.scales);
-  const { surrogate } = folded;
-  if (surrogate) {
-    const z = Float64Array.from(surrogate.bias, Math.abs);
-    addMost(z, surrogate.a, surrogate.a.length, surrogate.scales);
-    for (const [i, value] of surrogate.b.entries()) most[i % columns] += z[Math.floor(i / columns)] * Math.abs(value);
-  }
+  if (!codes || lowest > 0 || highest < HIGHEST) return false;
+  const most = reach.map((value, j) => value + Math.abs(bias[j]) + HIGHEST * Math.abs(residualScale));
+  surrogate?.b.forEach((value, i) => {
+    most[i % most.length] += surrogate.reach[Math.floor(i / most.length)] * Math.abs(value);
+  });
   return most.every((value) => value < FAR);
 }
 
-/** Adds to `most` how far products of any codes go: rows x columns of weights, whose scales are blocks x columns. */
-function addMost(most: Float64Array, weights: Int8Array, blockLength: number, scales: Float32Array): void {
-  const columns = most.length;
-  for (let k = 0, i = 0; i < weights.length; k++) {
-    const block = Math.floor(k / blockLength) * columns;
-    for (let j = 0; j < columns; j++, i++) most[j] += 255 * Math.abs(weights[i] * scales[block + j]);
+/**
+ * The sums of each column of weights (rows x columns, their scales blocks x columns), and of what they are without
+ * their signs. Every start waits for this, so codes are added before they meet their scale.
+ */
+function columnSums(codes: Int8Array, scales: ArrayLike<number>, blockLength: number, columns: number) {
+  const sums = { signed: new Float64Array(columns), greatest: new Float64Array(columns) };
+  const signed = new Int32Array(columns);
+  const greatest = new Int32Array(columns);
+  for (let from = 0, block = 0; from < codes.length; block += columns) {
+    const end = Math.min(codes.length, from + blockLength * columns);
+    for (; from < end; from += columns) {
+      for (let j = 0; j < columns; j++) {
+        const code = codes[from + j];
+        signed[j] += code;
+        greatest[j] += code < 0 ? -code : code;
+      }
+    }
+    for (let j = 0; j < columns; j++) {
+      sums.signed[j] += signed[j] * scales[block + j];
+      sums.greatest[j] += greatest[j] * Math.abs(scales[block + j]);
+    }
+    signed.fill(0);
+    greatest.fill(0);
   }
+  return sums;
 }
 
 /** The same for a product that was done elsewhere: one block, whose scales are the gain. */
@@ -114,14 +134,16 @@ function foldSurrogate(surrogate: LowRank | undefined, input: Affine, target: Ta
   const { rank, a, b } = surrogate;
   const units = columnUnits(a, rank);
   const codes = Int8Array.from(a, (value, i) => Math.round(value / units[i % rank]));
-  const sums = new Float64Array(rank);
-  for (let i = 0; i < codes.length; i++) sums[i % rank] += codes[i];
+  const sums = columnSums(codes, units, codes.length, rank);
+  const shift = input.scale * input.zeroPoint;
+  const bias = Float32Array.from(sums.signed, (sum) => -shift * sum);
   return {
     rank,
     a: codes,
     scales: Float32Array.from(units, (unit) => input.scale * unit),
-    bias: Float32Array.from(units, (unit, r) => -input.scale * input.zeroPoint * unit * sums[r]),
+    bias,
     b: b.map((value) => value / target.scale),
+    reach: sums.greatest.map((sum, r) => Math.abs(bias[r]) + HIGHEST * input.scale * sum),
   };
 }
 

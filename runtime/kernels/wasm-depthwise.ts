@@ -54,7 +54,7 @@ function packSides(memory: Memory, step: DepthwiseStep, turned: Int8Array, famil
   const rowBytes = width * columns;
   memory.scratch(rowBytes + LANES * (left + width + right) * columns + BEYOND);
   const descriptor = describe(memory, "Depthwise3", {
-    target: describeTarget(memory, output, folded.target, saturates(folded, weights)),
+    target: describeTarget(memory, output, folded.target, saturates(folded)),
     input: memory.address(input),
     inputRows,
     rowBytes,

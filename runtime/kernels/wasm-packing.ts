@@ -18,6 +18,8 @@ interface RowGroup {
 
 export const PANEL = 8;
 const STEP = 4;
+/** Of a step's weights for a panel. */
+export const STEP_BYTES: number = STEP * PANEL;
 
 export function panelsOf(columns: number): number {
   return Math.ceil(columns / PANEL);
@@ -58,34 +60,37 @@ const MOST = 128;
 /** Whether no pair of neighbouring rows of a step can exceed 16 bits, so that instructions which saturate are exact. */
 export function isNarrow(codes: Int8Array, columns: number, steps: readonly RowGroup[]): boolean {
   return steps.every(({ row, count }) => {
-    for (let k = 0; k < count; k += 2) {
+    for (let k = 1; k < count; k += 2) {
+      const second = (row + k) * columns;
       for (let j = 0; j < columns; j++) {
-        const a = codes[(row + k) * columns + j];
-        const b = k + 1 < count ? codes[(row + k + 1) * columns + j] : 0;
-        if (Math.max(a, 0) + Math.max(b, 0) > MOST || Math.min(a, 0) + Math.min(b, 0) < -MOST) return false;
+        // Of opposite signs, the larger one alone is below.
+        const sum = codes[second - columns + j] + codes[second + j];
+        if (sum > MOST || sum < -MOST) return false;
       }
     }
     return true;
   });
 }
 
-/** For each weight of a step and a panel: which of the step's rows, and which of the panel's columns. */
-type Order = readonly { readonly k: number; readonly column: number }[];
-export const IN_PAIRS: Order = Array.from({ length: 32 }, (_, i) => ({
-  k: 2 * (i >> 4) + (i & 1),
-  column: (i >> 1) & 7,
-}));
-export const IN_FOURS: Order = Array.from({ length: 32 }, (_, i) => ({ k: i & 3, column: i >> 2 }));
+/** Where the weights of a step and a panel are kept: where each of its four rows begins, and from column to column. */
+interface Order {
+  readonly rows: readonly number[];
+  readonly column: number;
+}
+export const IN_PAIRS: Order = { rows: [0, 1, 16, 17], column: 2 };
+export const IN_FOURS: Order = { rows: [0, 1, 2, 3], column: 4 };
 
 /** `codes` is rows x columns; the result is panels x steps x 32. */
 export function packWeights(codes: Int8Array, columns: number, steps: readonly RowGroup[], order: Order): Int8Array {
-  const packed = new Int8Array(panelsOf(columns) * steps.length * order.length);
-  let at = 0;
-  for (let panel = 0; panel < columns; panel += PANEL) {
-    for (const { row, count } of steps) {
-      for (const { k, column } of order) {
-        const j = panel + column;
-        packed[at++] = k < count && j < columns ? codes[(row + k) * columns + j] : 0;
+  const panelBytes = steps.length * STEP_BYTES;
+  const packed = new Int8Array(panelsOf(columns) * panelBytes);
+  for (const [step, { row, count }] of steps.entries()) {
+    for (let k = 0; k < count; k++) {
+      const from = (row + k) * columns;
+      let to = step * STEP_BYTES + order.rows[k];
+      for (let panel = 0; panel < columns; panel += PANEL, to += panelBytes) {
+        const width = Math.min(PANEL, columns - panel);
+        for (let j = 0; j < width; j++) packed[to + j * order.column] = codes[from + panel + j];
       }
     }
   }

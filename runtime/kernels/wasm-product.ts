@@ -14,6 +14,7 @@ import {
   packSteps,
   packWeights,
   panelsOf,
+  STEP_BYTES,
 } from "./wasm-packing.ts";
 import { describeGathered, describeWindow } from "./wasm-window.ts";
 import { windowsOf } from "./windows.ts";
@@ -51,7 +52,7 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
     gathered: describeGathered(memory, STRIP, weights.rows),
     main: describe(memory, "Product", {
       ...main.fields,
-      target: describeTarget(memory, output, folded.target, saturates(folded, weights)),
+      target: describeTarget(memory, output, folded.target, saturates(folded)),
       rank,
       b: surrogate ? memory.keep(packPanels(surrogate.b, weights.columns)) : 0,
       z,
@@ -141,7 +142,7 @@ export function packWeighted(
     blocks: blocks.length,
     panels: panelsOf(columns),
     weights: memory.keep(packWeights(codes, columns, steps, narrow ? IN_FOURS : IN_PAIRS)),
-    panelBytes: steps.length * IN_FOURS.length,
+    panelBytes: steps.length * STEP_BYTES,
     starts: memory.keep(family === "dot4" && narrow ? packStarts(codes, columns, packed) : new Int32Array()),
     scales: memory.keep(packPanels(scales, columns)),
     bias: memory.keep(packPanels(bias, columns)),

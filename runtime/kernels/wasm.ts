@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { asset } from "../base/assets.ts";
 import { Failure } from "../base/failure.ts";
 import { bytesOf } from "./arena.ts";
@@ -39,7 +39,7 @@ async function loadBest(): Promise<LoadKernels> {
 export async function loadFamily(family: Family): Promise<LoadKernels | undefined> {
   if (family === "plain") return loadPlain();
   const plain = await compilePlain();
-  const narrow = await compileKernels(await readKernels(family)).catch(() => undefined);
+  const narrow = await compileKernels(readKernels(family)).catch(() => undefined);
   return narrow && ((arenaBytes) => kernelsIn([plain, narrow], family, arenaBytes));
 }
 
@@ -50,7 +50,7 @@ export async function loadPlain(path?: URL): Promise<LoadKernels> {
 }
 
 async function compilePlain(path: URL = fileOf("plain")): Promise<WebAssembly.Module> {
-  return WebAssembly.compile(await readKernels("plain", path)).catch((cause: unknown) => {
+  return WebAssembly.compile(readKernels("plain", path)).catch((cause: unknown) => {
     throw new Failure("input/malformed", `${path.pathname} is damaged; run "npm run build:kernels"`, {}, cause);
   });
 }
@@ -59,10 +59,13 @@ function fileOf(family: Family): URL {
   return asset(`runtime/kernels/${family}.wasm`);
 }
 
-function readKernels(family: Family, path: URL = fileOf(family)): Promise<Uint8Array> {
-  return readFile(path).catch((cause: unknown) => {
+/** At once: every start waits for it, and loading node:fs/promises takes longer. */
+function readKernels(family: Family, path: URL = fileOf(family)): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
     throw new Failure("input/missing", `no kernels at ${path.pathname}; run "npm run build:kernels"`, {}, cause);
-  });
+  }
 }
 
 /** Of kernels that two modules have, the later one's are used. */

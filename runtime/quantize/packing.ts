@@ -18,11 +18,16 @@ export function packCodes(format: QuantFormat, matrix: QuantizedMatrix): Uint8Ar
 export function unpackCodes(format: QuantFormat, packed: Uint8Array, shape: Omit<QuantizedMatrix, "codes">): Int8Array {
   const { bits, grouped, codeBook } = format;
   const codes = new Int8Array(shape.rows * shape.columns);
-  const matrix = { ...shape, codes };
   const mask = (1 << bits) - 1;
-  for (let i = 0; i < codes.length; i++) {
-    const index = bitsAt(packed, i * bits) & mask;
-    codes[i] = grouped ? grouped.code(lowestAt(matrix, i) + index, scaleAt(matrix, i)) : codeBook[index];
+  if (grouped) {
+    const matrix = { ...shape, codes };
+    for (let i = 0; i < codes.length; i++) {
+      codes[i] = grouped.code(lowestAt(matrix, i) + (bitsAt(packed, i * bits) & mask), scaleAt(matrix, i));
+    }
+  } else if (bits === 8) {
+    for (let i = 0; i < codes.length; i++) codes[i] = codeBook[packed[i]];
+  } else {
+    for (let i = 0; i < codes.length; i++) codes[i] = codeBook[bitsAt(packed, i * bits) & mask];
   }
   return codes;
 }

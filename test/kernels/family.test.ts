@@ -18,6 +18,10 @@ test("plain kernels are exact everywhere", async () => {
   assert.ok(isExact(await loadPlain()));
 });
 
+test("the known answers are the reference's", () => {
+  assert.ok(isExact(loadReference));
+});
+
 test("kernels that lose the highest or the lowest bit of a code are not exact", () => {
   for (const spoil of [(code: number) => code & 127, (code: number) => code & 254]) {
     const spoiled: typeof loadReference = (bytes) => {
