@@ -93,8 +93,9 @@ export class Failure extends Error {
   }
 }
 
+/** By name, since the library holds this class twice: in its bundle, and beside it in what is loaded when it is called. */
 export function isFailure(error: unknown, code?: FailureCode): error is Failure {
-  return error instanceof Failure && (code === undefined || error.code === code);
+  return error instanceof Error && error.name === "Failure" && (code === undefined || (error as Failure).code === code);
 }
 
 /** The sentence that a person reads; `unexpected` errors keep their own words. */

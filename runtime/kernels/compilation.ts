@@ -1,9 +1,6 @@
-import { setFlagsFromString } from "node:v8";
-import { isMainThread } from "node:worker_threads";
-
-/** V8 11.3 (Node 20) has relaxed SIMD behind a flag, later ones have it on. */
 const [major, minor] = process.versions.v8.split(".").map(Number);
-if (major < 12) setFlagsFromString("--experimental-wasm-relaxed-simd");
+/** V8 11.3 (Node 20) has relaxed SIMD behind a flag, later ones have it on. */
+if (major < 12) setFlags(["experimental-wasm-relaxed-simd"]);
 
 /**
  * V8's revectorizer makes one operation of 256 bits of two of 128 bits that stand side by side, as those of a panel's
@@ -21,11 +18,17 @@ const widens = process.arch === "x64" && ["13.6", "14.6"].includes(`${major}.${m
  * @throws WebAssembly.CompileError
  */
 export async function compileKernels(bytes: Uint8Array): Promise<WebAssembly.Module> {
-  if (!widens || !isMainThread) return WebAssembly.compile(bytes);
+  if (!widens || !process.getBuiltinModule("node:worker_threads").isMainThread) return WebAssembly.compile(bytes);
   try {
-    for (const flag of WIDENING) setFlagsFromString(`--${flag}`);
+    setFlags(WIDENING);
     return new WebAssembly.Module(bytes);
   } finally {
-    for (const flag of USUAL) setFlagsFromString(`--${flag}`);
+    setFlags(USUAL);
   }
+}
+
+/** Node's own modules are loaded where they are needed only: each costs a start half a millisecond. */
+function setFlags(flags: readonly string[]): void {
+  const { setFlagsFromString } = process.getBuiltinModule("node:v8");
+  for (const flag of flags) setFlagsFromString(`--${flag}`);
 }

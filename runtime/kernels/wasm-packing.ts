@@ -87,14 +87,21 @@ export function packWeights(codes: Int8Array, columns: number, steps: readonly R
   for (const [step, { row, count }] of steps.entries()) {
     for (let k = 0; k < count; k++) {
       const from = (row + k) * columns;
-      let to = step * STEP_BYTES + order.rows[k];
-      for (let panel = 0; panel < columns; panel += PANEL, to += panelBytes) {
-        const width = Math.min(PANEL, columns - panel);
-        for (let j = 0; j < width; j++) packed[to + j * order.column] = codes[from + panel + j];
-      }
+      packRow(
+        codes.subarray(from, from + columns),
+        packed,
+        step * STEP_BYTES + order.rows[k],
+        panelBytes,
+        order.column,
+      );
     }
   }
   return packed;
+}
+
+/** Of its own: what is called often is compiled sooner than a long loop. */
+function packRow(row: Int8Array, packed: Int8Array, at: number, panelBytes: number, column: number): void {
+  for (let j = 0; j < row.length; j++) packed[at + (j >> 3) * panelBytes + (j & 7) * column] = row[j];
 }
 
 /** What sums of signed codes lack: 128 times the sum of each block's weights, panels x blocks x 8. */
