@@ -76,8 +76,8 @@ function productProbe(positions: number, columns: number, blockLength: number, r
     bias: new Float32Array(columns),
     surrogate: {
       rank,
-      a: Float32Array.from({ length: ROWS * rank }, (_, i) => (i & 1 ? -1 : 1)),
-      b: Float32Array.from({ length: rank * columns }, (_, i) => 1 + Math.floor(i / columns)),
+      a: new Float32Array(ROWS * rank).map((_, i) => (i & 1 ? -1 : 1)),
+      b: new Float32Array(rank * columns).map((_, i) => 1 + Math.floor(i / columns)),
     },
     residual: undefined,
   };
@@ -101,10 +101,14 @@ function codesAt0(shape: Slot["shape"]): Slot {
 }
 
 function probeMatrix(rows: number, columns: number, blockLength: number): QuantizedMatrix {
+  const codes = new Int8Array(rows * columns);
+  for (let k = 0, i = 0; k < rows; k++) {
+    for (let j = 0; j < columns; j++) codes[i++] = PAIRS[j & 7][k & 1];
+  }
   return {
     rows,
     columns,
-    codes: Int8Array.from({ length: rows * columns }, (_, i) => PAIRS[(i % columns) & 7][Math.floor(i / columns) & 1]),
+    codes,
     scales: new Float32Array(Math.ceil(rows / blockLength) * columns).fill(1),
     blockLength,
   };

@@ -20,5 +20,5 @@ export function normalFloat(levels: readonly number[], largest: number): Int8Arr
 }
 
 export function wholeNumbers(low: number, high: number): Int8Array {
-  return Int8Array.from({ length: high - low + 1 }, (_, i) => low + i);
+  return new Int8Array(high - low + 1).map((_, i) => low + i);
 }
