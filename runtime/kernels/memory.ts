@@ -4,8 +4,8 @@ import { MAGIC } from "./rounding.ts";
 import type { Slot } from "./step.ts";
 
 const PAGE = 65536;
-/** What every kernel knows (assembly/memory.ts): where scratch begins, what rounds, ones, sign bits, room for two vectors. */
-const HEADER = 48;
+/** What every kernel knows (assembly/memory.ts): where scratch begins, what rounds, ones, sign bits, room for ten vectors. */
+const HEADER = 176;
 /** Kernels read whole vectors, so up to this many bytes past the end of anything. They never write there. */
 const SLACK = 64;
 

@@ -1,7 +1,7 @@
 /**
  * Weights in the order that the kernels multiply them. A row of weights meets the code at `offsets[row]` of the window.
- * A step is up to four neighbouring codes of one block (missing ones have weights of 0); a run is steps whose codes
- * follow each other; a panel is eight columns. The weights of a step and a panel: pairs of rows (0, 1) for the eight
+ * A step is up to four neighbouring codes of one block (missing ones have weights of 0); a run is pairs of steps whose
+ * codes follow each other; a panel is eight columns. The weights of a step and a panel: pairs of rows (0, 1) for the eight
  * columns, then pairs (2, 3); or, if they are narrow, the four rows of each column.
  */
 export interface PackedSteps {
@@ -28,7 +28,7 @@ export function panelsOf(columns: number): number {
 export function packSteps(offsets: Int32Array, blockLength: number): PackedSteps {
   const count = Math.ceil(offsets.length / blockLength);
   const blocks = Array.from({ length: count }, (_, block) =>
-    groupRows(offsets, block * blockLength, Math.min(offsets.length, (block + 1) * blockLength)),
+    pairSteps(groupRows(offsets, block * blockLength, Math.min(offsets.length, (block + 1) * blockLength)), offsets),
   );
   return { runs: Int32Array.from(blocks.flatMap((steps) => runsOf(steps, offsets))), blocks, steps: blocks.flat() };
 }
@@ -36,12 +36,24 @@ export function packSteps(offsets: Int32Array, blockLength: number): PackedSteps
 /** The part of the table for one block. */
 function runsOf(steps: readonly RowGroup[], offsets: Int32Array): number[] {
   const runs: { at: number; codes: number }[] = [];
-  for (const { row } of steps) {
+  for (let i = 0; i < steps.length; i += 2) {
+    const at = offsets[steps[i].row];
     const last = runs[runs.length - 1];
-    if (last && offsets[row] === last.at + last.codes) last.codes += STEP;
-    else runs.push({ at: offsets[row], codes: STEP });
+    if (last && at === last.at + last.codes) last.codes += 2 * STEP;
+    else runs.push({ at, codes: 2 * STEP });
   }
   return [runs.length, ...runs.flatMap(({ at, codes }) => [at, codes])];
+}
+
+/** Pairs, the second's codes next to the first one's: a step of no rows where there is no such. */
+function pairSteps(steps: readonly RowGroup[], offsets: Int32Array): RowGroup[] {
+  const pairs: RowGroup[] = [];
+  for (const step of steps) {
+    const first = pairs.length % 2 === 1 ? pairs[pairs.length - 1] : undefined;
+    if (first && offsets[step.row] !== offsets[first.row] + STEP) pairs.push({ ...first, count: 0 });
+    pairs.push(step);
+  }
+  return pairs.length % 2 === 1 ? [...pairs, { row: pairs[pairs.length - 1].row, count: 0 }] : pairs;
 }
 
 function groupRows(offsets: Int32Array, from: number, to: number): RowGroup[] {

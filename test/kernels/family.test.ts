@@ -63,11 +63,12 @@ test("narrow: pairs of neighbours in a step whose products with 255 fit 16 bits 
 
 test("narrow weights are packed four rows of a column at a time", () => {
   const weights = packWeights(Int8Array.of(1, 2, 3, 4, 5, 6, 7), 1, steps, IN_FOURS);
-  const starts = [0, 32, 64].map((at) => [...weights.subarray(at, at + 4)]);
+  const starts = [0, 32, 64, 96].map((at) => [...weights.subarray(at, at + 4)]);
   assert.equal(starts, [
     [1, 2, 3, 4],
     [5, 0, 0, 0],
     [6, 7, 0, 0],
+    [0, 0, 0, 0],
   ]);
   assert.is(
     weights.reduce((sum, w) => sum + w, 0),
@@ -75,9 +76,18 @@ test("narrow weights are packed four rows of a column at a time", () => {
   );
 });
 
-test("runs: how many per block, then where each begins and how many codes its steps take", () => {
-  assert.equal([...packed.runs], [2, 0, 8, 10, 4]);
-  assert.equal([...packSteps(Int32Array.of(0, 1, 2, 3, 4, 10, 11), 6).runs], [2, 0, 8, 10, 4, 1, 11, 4]);
+test("runs: how many per block, then where each begins and how many codes its pairs of steps take", () => {
+  assert.equal([...packed.runs], [2, 0, 8, 10, 8]);
+  assert.equal([...packSteps(Int32Array.of(0, 1, 2, 3, 4, 10, 11), 6).runs], [2, 0, 8, 10, 8, 1, 11, 8]);
+});
+
+test("steps whose codes do not follow each other make pairs with steps of no rows", () => {
+  const { runs, steps } = packSteps(Int32Array.of(0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17), 12);
+  assert.equal([...runs], [2, 0, 8, 10, 8]);
+  assert.equal(
+    steps.map(({ count }) => count),
+    [4, 0, 4, 4],
+  );
 });
 
 test("sums of signed codes begin with 128 times the weights of their block", () => {

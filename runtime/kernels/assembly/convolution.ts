@@ -1,6 +1,6 @@
 import { Convolution } from "./descriptors";
 import { imageOf, scratch, windowAt } from "./memory";
-import { product1, product1x32, product4 } from "./product";
+import { product1, product4 } from "./product";
 
 export function conv2d(d: Convolution): void {
   convolve<i8>(d);
@@ -53,10 +53,6 @@ function gather(d: Convolution, image: usize, from: i32, count: i32, to: usize):
 }
 
 function vector<W>(d: Convolution, at: usize, position: i32): void {
-  const main = d.main, side = d.side;
-  const start = <usize>(position * main.target.columns);
-  let panel: usize = 0;
-  for (; panel < side.panels; panel++) product1<W>(side, panel, at, 0);
-  for (panel = 0; panel + 4 <= main.panels; panel += 4) product1x32<W>(main, panel, at, start);
-  for (; panel < main.panels; panel++) product1<W>(main, panel, at, start);
+  product1<W>(d.side, at, 0);
+  product1<W>(d.main, at, <usize>(position * d.main.target.columns));
 }

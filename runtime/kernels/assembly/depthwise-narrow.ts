@@ -59,7 +59,7 @@ function multiply(d: Depthwise3, strip: usize, row: usize): void {
   const width = d.width, step = d.stepX << 2, columns = <usize>t.columns, right = columns << 2;
   const lowest = f32x4.splat(t.lowest), highest = f32x4.splat(t.highest), output = t.output;
   let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias;
-  for (let channel: usize = 0; channel < columns; channel += 8, w += 96, starts += 32, scales += 32, bias += 32) {
+  for (let channel: usize = 0; channel < columns; channel += 8, w += 128, starts += 32, scales += 32, bias += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48), w4 = v128.load(w, 64), w5 = v128.load(w, 80);
     const f0 = v128.load(scales), f1 = v128.load(scales, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
     const simple = t.saturates && channel + 8 <= columns;

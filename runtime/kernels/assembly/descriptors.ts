@@ -103,7 +103,7 @@ export class Depthwise3 {
   stepX: usize;
   /** In rows. */
   stepY: i32;
-  /** Eight channels after eight: per column of the kernel 8 x 4, the last of the four 0. */
+  /** Eight channels after eight: per column of the kernel 8 x 4, the last of the four 0; a fourth column of zeros. */
   weights: usize;
   starts: usize;
   scales: usize;

@@ -32,6 +32,12 @@ export function four(at: usize, c: v128): v128 {
   return signed(v128.load32_splat(at), c);
 }
 
+/** The four codes after them. */
+@inline
+export function nextFour(at: usize, c: v128): v128 {
+  return signed(v128.load32_splat(at, 4), c);
+}
+
 /** What sums begin with: 0, or for dot4 what the signed codes lack, 128 times the weights. */
 @inline
 export function begin<W>(starts: usize): v128 {

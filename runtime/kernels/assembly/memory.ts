@@ -7,6 +7,8 @@ const ONES: usize = 8;
 const SIGNS: usize = 12;
 /** Room for two vectors. */
 export const spare: usize = 16;
+/** Room for eight. */
+export const values: usize = 48;
 
 /** Constants are loaded, because V8 would build them anew in every turn of a loop. This one rounds (rounding.ts). */
 @inline

@@ -1,12 +1,15 @@
 import { Product, Window } from "./descriptors";
-import { begin, constant, dot, four, isNarrow } from "./dot";
-import { windowAt } from "./memory";
-import { real, store8, toCodes } from "./storing";
+import { begin, constant, dot, four, isNarrow, nextFour } from "./dot";
+import { values, windowAt } from "./memory";
+import { clamped, real, store8, toCodes } from "./storing";
 
 /**
  * Exact sums of u8 codes times i8 weights for one or four windows and panels of eight columns, scaled block by block
- * in f32. A step is four neighbouring codes of each window against their weights in eight columns; a run is steps
- * whose codes follow each other. No lane is ever summed across.
+ * in f32. A step is four neighbouring codes of each window against their weights in eight columns; a run is pairs of
+ * steps whose codes follow each other. No lane is ever summed across.
+ *
+ * The `break`s in the innermost loops are never taken, as no address is 0. They part what is computed, because V8 of
+ * Node 20 puts all loads of a part first, and for a whole step that takes more than the 15 registers there are.
  */
 
 // Wide weights: codes are widened to 16 bits and multiplied in pairs, each pair in all lanes.
@@ -49,11 +52,11 @@ function storePair(to: usize, low: v128, high: v128): void {
   v128.store(to, high, 16);
 }
 
+
 /** `count` windows from number `from` on, four at a time, in all panels. Their outputs are number `to` and the next. */
 export function product4<W>(d: Product, window: Window, image: usize, from: i32, count: i32, to: i32): void {
   const c = constant();
   const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
-  const lowest = f32x4.splat(d.target.lowest), highest = f32x4.splat(d.target.highest);
   const columns = d.target.columns, last = to + count - 1, width = window.width, step = window.stepX;
   const floats = !d.target.codes && d.target.saturates;
   const simple = d.target.codes && d.target.saturates, output = d.target.output;
@@ -77,8 +80,8 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
     const o0 = <usize>(to * columns), o1 = <usize>(min(to + 1, last) * columns), o2 = <usize>(min(to + 2, last) * columns), o3 = <usize>(min(to + 3, last) * columns);
     let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias, b = d.b;
     for (let column = 0; column < panels << 3; column += 8) {
-      let runs = d.runs;
       let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
+      let runs = d.runs;
       for (let block = blocks; block > 0; block--) {
         let s00 = begin<W>(starts), s01 = begin<W>(starts + 16), s10 = s00, s11 = s01, s20 = s00, s21 = s01, s30 = s00, s31 = s01;
         starts += 32;
@@ -86,17 +89,30 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
         for (runs += 4; runs < end; runs += 8) {
           const k = load<usize>(runs);
           let q0 = a0 + k, q1 = a1 + k, q2 = a2 + k, q3 = a3 + k;
-          for (const stop = q0 + load<usize>(runs, 4); q0 < stop; q0 += 4, q1 += 4, q2 += 4, q3 += 4, w += 32) {
+          for (const stop = q0 + load<usize>(runs, 4); q0 < stop; ) {
             if (isNarrow<W>()) {
-              const w0 = v128.load(w), w1 = v128.load(w, 16);
+              let w0 = v128.load(w), w1 = v128.load(w, 16);
               let x = four(q0, c);
               s00 = dot(s00, w0, x, c), s01 = dot(s01, w1, x, c);
               x = four(q1, c);
               s10 = dot(s10, w0, x, c), s11 = dot(s11, w1, x, c);
+              if (!q1) break;
               x = four(q2, c);
               s20 = dot(s20, w0, x, c), s21 = dot(s21, w1, x, c);
               x = four(q3, c);
               s30 = dot(s30, w0, x, c), s31 = dot(s31, w1, x, c);
+              if (!q2) break;
+              w0 = v128.load(w, 32), w1 = v128.load(w, 48);
+              x = nextFour(q0, c);
+              s00 = dot(s00, w0, x, c), s01 = dot(s01, w1, x, c);
+              x = nextFour(q1, c);
+              s10 = dot(s10, w0, x, c), s11 = dot(s11, w1, x, c);
+              if (!q3) break;
+              x = nextFour(q2, c);
+              s20 = dot(s20, w0, x, c), s21 = dot(s21, w1, x, c);
+              x = nextFour(q3, c);
+              s30 = dot(s30, w0, x, c), s31 = dot(s31, w1, x, c);
+              q0 += 8, q1 += 8, q2 += 8, q3 += 8, w += 64;
               continue;
             }
             const w0 = v128.load8x8_s(w), w1 = v128.load8x8_s(w, 8), v0 = v128.load8x8_s(w, 16), v1 = v128.load8x8_s(w, 24);
@@ -116,6 +132,7 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
             x = firstPair(q), x2 = secondPair(q);
             s30 = add2(s30, x, w0, x2, v0);
             s31 = add2(s31, x, w1, x2, v1);
+            q0 += 4, q1 += 4, q2 += 4, q3 += 4, w += 32;
           }
         }
         const f0 = v128.load(scales), f1 = v128.load(scales, 16);
@@ -163,123 +180,108 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
         storePair(to + (o2 << 2), y20, y21), storePair(to + (o3 << 2), y30, y31);
         continue;
       }
-      finish(d, o0, column, y00, y01, lowest, highest);
-      finish(d, o1, column, y10, y11, lowest, highest);
-      finish(d, o2, column, y20, y21, lowest, highest);
-      finish(d, o3, column, y30, y31, lowest, highest);
+      storePair(values, y00, y01), storePair(values + 32, y10, y11), storePair(values + 64, y20, y21), storePair(values + 96, y30, y31);
+      for (let i = to; i < to + 4 && i <= last; i++) finish(d, values + (<usize>(i - to) << 5), <usize>(i * columns), column);
     }
     a0 = next;
   }
 }
 
-/** One window and one panel. The output's position begins at `start`. */
-export function product1<W>(d: Product, panel: usize, a: usize, start: usize): void {
+/** One window in all panels, four at a time; the last one stands in for those beyond it. The output begins at `start`. */
+export function product1<W>(d: Product, a: usize, start: usize): void {
   const c = constant();
-  let runs = d.runs;
-  let w = d.weights + panel * d.panelBytes;
-  let starts = d.starts + ((panel * d.blocks) << 5);
-  let scales = d.scales + ((panel * d.blocks) << 5);
-  const bias = d.bias + (panel << 5);
-  let low = v128.load(bias), high = v128.load(bias, 16);
-  for (let block: usize = 0; block < d.blocks; block++) {
-    let s0 = begin<W>(starts), s1 = begin<W>(starts + 16);
-    const end = runs + 4 + (load<usize>(runs) << 3);
-    for (runs += 4; runs < end; runs += 8) {
-      let q = a + load<usize>(runs);
-      for (const stop = q + load<usize>(runs, 4); q < stop; q += 4, w += 32) {
-        if (isNarrow<W>()) {
-          const x = four(q, c);
-          s0 = dot(s0, v128.load(w), x, c), s1 = dot(s1, v128.load(w, 16), x, c);
-          continue;
+  const panels = d.panels, panelBytes = d.panelBytes, pitch = d.blocks << 5, rankBytes = d.rank << 5;
+  const t = d.target;
+  const lowest = f32x4.splat(t.lowest), highest = f32x4.splat(t.highest);
+  for (let panel: usize = 0; panel < panels; panel += 4) {
+    const panel1 = min(panel + 1, panels - 1), panel2 = min(panel + 2, panels - 1), panel3 = min(panel + 3, panels - 1);
+    let w0 = d.weights + panel * panelBytes, w1 = d.weights + panel1 * panelBytes, w2 = d.weights + panel2 * panelBytes, w3 = d.weights + panel3 * panelBytes;
+    const bias0 = d.bias + (panel << 5), bias1 = d.bias + (panel1 << 5), bias2 = d.bias + (panel2 << 5), bias3 = d.bias + (panel3 << 5);
+    let y00 = v128.load(bias0), y01 = v128.load(bias0, 16), y10 = v128.load(bias1), y11 = v128.load(bias1, 16);
+    let y20 = v128.load(bias2), y21 = v128.load(bias2, 16), y30 = v128.load(bias3), y31 = v128.load(bias3, 16);
+    let runs = d.runs;
+    for (let block: usize = 0; block < pitch; block += 32) {
+      const starts = d.starts + block, scales = d.scales + block;
+      const starts0 = starts + panel * pitch, starts1 = starts + panel1 * pitch, starts2 = starts + panel2 * pitch, starts3 = starts + panel3 * pitch;
+      let s00 = begin<W>(starts0), s01 = begin<W>(starts0 + 16), s10 = begin<W>(starts1), s11 = begin<W>(starts1 + 16);
+      let s20 = begin<W>(starts2), s21 = begin<W>(starts2 + 16), s30 = begin<W>(starts3), s31 = begin<W>(starts3 + 16);
+      const end = runs + 4 + (load<usize>(runs) << 3);
+      for (runs += 4; runs < end; runs += 8) {
+        let q = a + load<usize>(runs);
+        for (const stop = q + load<usize>(runs, 4); q < stop; ) {
+          if (isNarrow<W>()) {
+            let x = four(q, c);
+            s00 = dot(s00, v128.load(w0), x, c), s01 = dot(s01, v128.load(w0, 16), x, c);
+            s10 = dot(s10, v128.load(w1), x, c), s11 = dot(s11, v128.load(w1, 16), x, c);
+            if (!w1) break;
+            s20 = dot(s20, v128.load(w2), x, c), s21 = dot(s21, v128.load(w2, 16), x, c);
+            s30 = dot(s30, v128.load(w3), x, c), s31 = dot(s31, v128.load(w3, 16), x, c);
+            if (!w2) break;
+            x = nextFour(q, c);
+            s00 = dot(s00, v128.load(w0, 32), x, c), s01 = dot(s01, v128.load(w0, 48), x, c);
+            s10 = dot(s10, v128.load(w1, 32), x, c), s11 = dot(s11, v128.load(w1, 48), x, c);
+            if (!w3) break;
+            s20 = dot(s20, v128.load(w2, 32), x, c), s21 = dot(s21, v128.load(w2, 48), x, c);
+            s30 = dot(s30, v128.load(w3, 32), x, c), s31 = dot(s31, v128.load(w3, 48), x, c);
+            q += 8, w0 += 64, w1 += 64, w2 += 64, w3 += 64;
+            continue;
+          }
+          const pairs = codes(q);
+          const x = firstPair(pairs), x2 = secondPair(pairs);
+          s00 = add2(s00, x, v128.load8x8_s(w0), x2, v128.load8x8_s(w0, 16));
+          s01 = add2(s01, x, v128.load8x8_s(w0, 8), x2, v128.load8x8_s(w0, 24));
+          s10 = add2(s10, x, v128.load8x8_s(w1), x2, v128.load8x8_s(w1, 16));
+          s11 = add2(s11, x, v128.load8x8_s(w1, 8), x2, v128.load8x8_s(w1, 24));
+          s20 = add2(s20, x, v128.load8x8_s(w2), x2, v128.load8x8_s(w2, 16));
+          s21 = add2(s21, x, v128.load8x8_s(w2, 8), x2, v128.load8x8_s(w2, 24));
+          s30 = add2(s30, x, v128.load8x8_s(w3), x2, v128.load8x8_s(w3, 16));
+          s31 = add2(s31, x, v128.load8x8_s(w3, 8), x2, v128.load8x8_s(w3, 24));
+          q += 4, w0 += 32, w1 += 32, w2 += 32, w3 += 32;
         }
-        const pairs = codes(q);
-        const x = firstPair(pairs), x2 = secondPair(pairs);
-        s0 = add2(s0, x, v128.load8x8_s(w), x2, v128.load8x8_s(w, 16));
-        s1 = add2(s1, x, v128.load8x8_s(w, 8), x2, v128.load8x8_s(w, 24));
       }
+      const f0 = scales + panel * pitch, f1 = scales + panel1 * pitch, f2 = scales + panel2 * pitch, f3 = scales + panel3 * pitch;
+      y00 = real(s00, v128.load(f0), y00), y01 = real(s01, v128.load(f0, 16), y01);
+      y10 = real(s10, v128.load(f1), y10), y11 = real(s11, v128.load(f1, 16), y11);
+      y20 = real(s20, v128.load(f2), y20), y21 = real(s21, v128.load(f2, 16), y21);
+      y30 = real(s30, v128.load(f3), y30), y31 = real(s31, v128.load(f3, 16), y31);
     }
-    low = real(s0, v128.load(scales), low);
-    high = real(s1, v128.load(scales, 16), high);
-    starts += 32;
-    scales += 32;
-  }
-  finish1(d, start, panel, low, high);
-}
-
-/** One window and 32 columns from `panel` on: four panels share the work on the codes. */
-export function product1x32<W>(d: Product, panel: usize, a: usize, start: usize): void {
-  const pitch = d.blocks << 5;
-  const c = constant();
-  let runs = d.runs;
-  let w = d.weights + panel * d.panelBytes;
-  let w1 = w + d.panelBytes, w2 = w1 + d.panelBytes, w3 = w2 + d.panelBytes;
-  let starts = d.starts + panel * pitch;
-  let f = d.scales + panel * pitch;
-  const bias = d.bias + (panel << 5);
-  let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = v128.load(bias, 32), y11 = v128.load(bias, 48);
-  let y20 = v128.load(bias, 64), y21 = v128.load(bias, 80), y30 = v128.load(bias, 96), y31 = v128.load(bias, 112);
-  for (let block = d.blocks; block > 0; block--) {
-    let s00 = begin<W>(starts), s01 = begin<W>(starts + 16), s10 = begin<W>(starts + pitch), s11 = begin<W>(starts + pitch + 16);
-    let s20 = begin<W>(starts + 2 * pitch), s21 = begin<W>(starts + 2 * pitch + 16);
-    let s30 = begin<W>(starts + 3 * pitch), s31 = begin<W>(starts + 3 * pitch + 16);
-    const end = runs + 4 + (load<usize>(runs) << 3);
-    for (runs += 4; runs < end; runs += 8) {
-      let q = a + load<usize>(runs);
-      for (const stop = q + load<usize>(runs, 4); q < stop; q += 4, w += 32, w1 += 32, w2 += 32, w3 += 32) {
-        if (isNarrow<W>()) {
-          const x = four(q, c);
-          s00 = dot(s00, v128.load(w), x, c), s01 = dot(s01, v128.load(w, 16), x, c);
-          s10 = dot(s10, v128.load(w1), x, c), s11 = dot(s11, v128.load(w1, 16), x, c);
-          s20 = dot(s20, v128.load(w2), x, c), s21 = dot(s21, v128.load(w2, 16), x, c);
-          s30 = dot(s30, v128.load(w3), x, c), s31 = dot(s31, v128.load(w3, 16), x, c);
-          continue;
-        }
-        const pairs = codes(q);
-        const x = firstPair(pairs), x2 = secondPair(pairs);
-        s00 = add2(s00, x, v128.load8x8_s(w), x2, v128.load8x8_s(w, 16));
-        s01 = add2(s01, x, v128.load8x8_s(w, 8), x2, v128.load8x8_s(w, 24));
-        s10 = add2(s10, x, v128.load8x8_s(w1), x2, v128.load8x8_s(w1, 16));
-        s11 = add2(s11, x, v128.load8x8_s(w1, 8), x2, v128.load8x8_s(w1, 24));
-        s20 = add2(s20, x, v128.load8x8_s(w2), x2, v128.load8x8_s(w2, 16));
-        s21 = add2(s21, x, v128.load8x8_s(w2, 8), x2, v128.load8x8_s(w2, 24));
-        s30 = add2(s30, x, v128.load8x8_s(w3), x2, v128.load8x8_s(w3, 16));
-        s31 = add2(s31, x, v128.load8x8_s(w3, 8), x2, v128.load8x8_s(w3, 24));
+    let b0 = d.b + panel * rankBytes, b1 = d.b + panel1 * rankBytes, b2 = d.b + panel2 * rankBytes, b3 = d.b + panel3 * rankBytes;
+    for (let z = d.z, end = b0 + rankBytes; b0 < end; b0 += 32, b1 += 32, b2 += 32, b3 += 32, z += 4) {
+      const factor = v128.load32_splat(z);
+      y00 = addScaled(y00, factor, v128.load(b0)), y01 = addScaled(y01, factor, v128.load(b0, 16));
+      y10 = addScaled(y10, factor, v128.load(b1)), y11 = addScaled(y11, factor, v128.load(b1, 16));
+      y20 = addScaled(y20, factor, v128.load(b2)), y21 = addScaled(y21, factor, v128.load(b2, 16));
+      y30 = addScaled(y30, factor, v128.load(b3)), y31 = addScaled(y31, factor, v128.load(b3, 16));
+    }
+    const column = <i32>panel << 3;
+    if (column + 32 <= t.columns && !d.residual) {
+      y00 = clamped(y00, lowest, highest), y01 = clamped(y01, lowest, highest), y10 = clamped(y10, lowest, highest), y11 = clamped(y11, lowest, highest);
+      y20 = clamped(y20, lowest, highest), y21 = clamped(y21, lowest, highest), y30 = clamped(y30, lowest, highest), y31 = clamped(y31, lowest, highest);
+      let to = start + <usize>column;
+      if (t.codes) {
+        to += t.output;
+        v128.store64_lane(to, toCodes(y00, y01), 0), v128.store64_lane(to, toCodes(y10, y11), 0, 8);
+        v128.store64_lane(to, toCodes(y20, y21), 0, 16), v128.store64_lane(to, toCodes(y30, y31), 0, 24);
+      } else {
+        to = t.output + (to << 2);
+        storePair(to, y00, y01), storePair(to + 32, y10, y11), storePair(to + 64, y20, y21), storePair(to + 96, y30, y31);
       }
+      continue;
     }
-    const f1 = f + pitch, f2 = f1 + pitch, f3 = f2 + pitch;
-    y00 = real(s00, v128.load(f), y00), y01 = real(s01, v128.load(f, 16), y01);
-    y10 = real(s10, v128.load(f1), y10), y11 = real(s11, v128.load(f1, 16), y11);
-    y20 = real(s20, v128.load(f2), y20), y21 = real(s21, v128.load(f2, 16), y21);
-    y30 = real(s30, v128.load(f3), y30), y31 = real(s31, v128.load(f3, 16), y31);
-    starts += 32;
-    f += 32;
+    storePair(values, y00, y01), storePair(values + 32, y10, y11), storePair(values + 64, y20, y21), storePair(values + 96, y30, y31);
+    for (let i: usize = 0; i <= panel3 - panel; i++) finish(d, values + (i << 5), start, column + (<i32>i << 3));
   }
-  finish1(d, start, panel, y00, y01);
-  finish1(d, start, panel + 1, y10, y11);
-  finish1(d, start, panel + 2, y20, y21);
-  finish1(d, start, panel + 3, y30, y31);
 }
 
+/** Adds the residual's codes, if there is one, to eight values and stores them: columns from `column` on. */
 @inline
-function finish1(d: Product, start: usize, panel: usize, low: v128, high: v128): void {
-  let z = d.z;
-  let b = d.b + ((panel * d.rank) << 5);
-  for (const end = b + (d.rank << 5); b < end; b += 32, z += 4) {
-    const factor = v128.load32_splat(z);
-    low = addScaled(low, factor, v128.load(b));
-    high = addScaled(high, factor, v128.load(b, 16));
-  }
-  finish(d, start, <i32>panel << 3, low, high, f32x4.splat(d.target.lowest), f32x4.splat(d.target.highest));
-}
-
-/** Adds the residual's eight codes, if there is one, and stores: columns from `column` on of the output at `start`. */
-@inline
-function finish(d: Product, start: usize, column: i32, low: v128, high: v128, lowest: v128, highest: v128): void {
+function finish(d: Product, values: usize, start: usize, column: i32): void {
   const at = start + <usize>column;
+  let low = v128.load(values), high = v128.load(values, 16);
   if (d.residual) {
     const codes = v128.load8x8_u(d.residual + at), scale = f32x4.splat(d.residualScale);
     low = addLow(low, codes, scale);
     high = addHigh(high, codes, scale);
   }
-  store8(d.target, at, d.target.columns - column, low, high, lowest, highest);
+  store8(d.target, at, d.target.columns - column, low, high, f32x4.splat(d.target.lowest), f32x4.splat(d.target.highest));
 }
