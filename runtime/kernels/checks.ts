@@ -14,6 +14,7 @@ import type { Slot, Step } from "./step.ts";
 export function checkStep(step: Step, arenaBytes: number): void {
   const claim = claimOf(step);
   for (const slot of slotsOf(step)) checkSlot(slot, arenaBytes, claim);
+  checkChannels(step, claim);
   const check = checks[step.op] as (step: Step, claim: Claim) => void;
   check(step, claim);
 }
@@ -71,6 +72,22 @@ function checkSlot(slot: Slot, arenaBytes: number, claim: Claim): void {
   if (type === "f32") return;
   claim(scale > 0 && Number.isFinite(scale), "a scale above 0", scale);
   claim(isCount(zeroPoint) && zeroPoint <= 255, "a zero point of 0 .. 255", zeroPoint);
+}
+
+/** Steps that take channels with scales of their own, or write them. */
+const readsChannels: ReadonlySet<Step["op"]> = new Set(["depthwise"]);
+const writesChannels: ReadonlySet<Step["op"]> = new Set(["conv2d", "depthwise", "finish"]);
+
+function checkChannels(step: Step, claim: Claim): void {
+  for (const slot of slotsOf(step)) {
+    const { channels, shape } = slot;
+    if (!channels) continue;
+    const known = slot === step.output ? writesChannels.has(step.op) : readsChannels.has(step.op);
+    claim(known, "channels of one scale", "channels with scales of their own");
+    claim(channels.length === shape[2] && channels.every((s) => s > 0), `${shape[2]} scales above 0`, channels.length);
+  }
+  const bounded = "clamp" in step && [step.clamp.min, step.clamp.max].some((end) => end !== 0 && Number.isFinite(end));
+  claim(!step.output.channels || !bounded, "no bound but 0 beside scales of channels", "a clamp");
 }
 
 /** The windows of `height` x `width` outputs stay on the input and its border. */

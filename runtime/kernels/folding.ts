@@ -9,7 +9,8 @@ import type { ConvStep, DepthwiseStep, FinishStep, Slot } from "./step.ts";
  *   y = bias[j] + (sum of codes of block 0) * scales[0, j] + (... block 1) * scales[1, j] + ... + z[0] * b[0, j] + ...
  *       + residual code * residualScale
  *
- * in f32, in this order, each product and each sum rounded.
+ * in f32, in this order, each product and each sum rounded. Scales of channels are scales of columns: those of the
+ * output divide what makes it, those of a depthwise input multiply its filters.
  */
 export interface Folded {
   readonly scales: Float32Array;
@@ -48,17 +49,25 @@ const LARGEST = 64;
 export function foldProduct({ input, output, weights, bias, clamp, ...step }: ConvStep | DepthwiseStep): FoldedProduct {
   const affine = affineOf(input);
   const target = targetOf(output, clamp);
-  const { codes, scales, blockLength } = weights;
-  const sums = columnSums(codes, scales, blockLength, bias.length);
+  const { columns, codes, scales, blockLength } = weights;
+  const sums = columnSums(codes, scales, blockLength, columns);
   const shift = affine.scale * affine.zeroPoint;
+  const from = channelScales(input, columns);
+  const to = channelScales(output, columns);
   const residual = foldResidual("residual" in step ? step.residual : undefined, target);
   return {
-    scales: scales.map((scale) => (affine.scale * scale) / target.scale),
-    bias: bias.map((value, j) => (value - shift * sums.signed[j]) / target.scale + target.zeroPoint - residual.zero),
-    surrogate: foldSurrogate("surrogate" in step ? step.surrogate : undefined, affine, target),
+    scales: scales.map((scale, i) => {
+      const j = i % columns;
+      return (affine.scale * scale * from(j)) / (target.scale * to(j));
+    }),
+    bias: bias.map((value, j) => {
+      const real = value - shift * sums.signed[j] * from(j);
+      return real / (target.scale * to(j)) + target.zeroPoint - residual.zero;
+    }),
+    surrogate: foldSurrogate("surrogate" in step ? step.surrogate : undefined, affine, target, to),
     residualScale: residual.scale,
     target,
-    reach: sums.greatest.map((sum) => (HIGHEST * affine.scale * sum) / target.scale),
+    reach: sums.greatest.map((sum, j) => (HIGHEST * affine.scale * from(j) * sum) / (target.scale * to(j))),
   };
 }
 
@@ -112,11 +121,12 @@ function columnSums(codes: Int8Array, scales: ArrayLike<number>, blockLength: nu
 export function foldFinish({ vectors, output, gain, bias, surrogate, clamp, ...step }: FinishStep): Folded {
   const affine = affineOf(vectors);
   const target = targetOf(output, clamp);
+  const to = channelScales(output, gain.length);
   const residual = foldResidual(step.residual, target);
   return {
-    scales: gain.map((value) => (affine.scale * value) / target.scale),
-    bias: bias.map((value) => value / target.scale + target.zeroPoint - residual.zero),
-    surrogate: foldSurrogate(surrogate, affine, target),
+    scales: gain.map((value, j) => (affine.scale * value) / (target.scale * to(j))),
+    bias: bias.map((value, j) => value / (target.scale * to(j)) + target.zeroPoint - residual.zero),
+    surrogate: foldSurrogate(surrogate, affine, target, to),
     residualScale: residual.scale,
     target,
   };
@@ -129,7 +139,17 @@ function foldResidual(residual: Slot | undefined, target: Target): { scale: numb
   return { scale, zero: scale * residual.zeroPoint };
 }
 
-function foldSurrogate(surrogate: LowRank | undefined, input: Affine, target: Target): FoldedSurrogate | undefined {
+/** By channel; of f32 there are none. */
+function channelScales({ type, channels }: Slot, columns: number): (column: number) => number {
+  return type === "u8" && channels?.length === columns ? (column) => channels[column] : () => 1;
+}
+
+function foldSurrogate(
+  surrogate: LowRank | undefined,
+  input: Affine,
+  target: Target,
+  channelScale: (column: number) => number,
+): FoldedSurrogate | undefined {
   if (!surrogate || surrogate.rank === 0) return undefined;
   const { rank, a, b } = surrogate;
   const units = columnUnits(a, rank);
@@ -142,7 +162,7 @@ function foldSurrogate(surrogate: LowRank | undefined, input: Affine, target: Ta
     a: codes,
     scales: Float32Array.from(units, (unit) => input.scale * unit),
     bias,
-    b: b.map((value) => value / target.scale),
+    b: b.map((value, i) => value / (target.scale * channelScale(i % (b.length / rank)))),
     reach: sums.greatest.map((sum, r) => Math.abs(bias[r]) + HIGHEST * input.scale * sum),
   };
 }

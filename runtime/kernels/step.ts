@@ -1,7 +1,7 @@
 import type { Cell, Clamp, Window } from "../model/graph.ts";
 import type { LowRank, QuantizedMatrix } from "../model/stages.ts";
 
-/** A value in the arena. u8 values stand for `scale * (code - zeroPoint)`; f32 values for themselves. */
+/** A value in the arena. u8 values stand for `scale * channels[c] * (code - zeroPoint)`; f32 values for themselves. */
 export interface Slot {
   /** Byte offset in the arena, a multiple of 16. */
   readonly offset: number;
@@ -10,6 +10,8 @@ export interface Slot {
   readonly type: "u8" | "f32";
   readonly scale: number;
   readonly zeroPoint: number;
+  /** 1 for each if absent. Only depthwise steps read and only conv2d, depthwise and finish write codes with others. */
+  readonly channels?: Float32Array | undefined;
 }
 
 /**

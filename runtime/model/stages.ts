@@ -25,7 +25,7 @@ export interface FloatWeights {
 export interface QuantizedModel {
   readonly stage: "quantized";
   readonly graph: Graph;
-  /** How each value of the graph is stored in eight bits: real = scale * (code - zeroPoint). */
+  /** How each value of the graph is stored in eight bits. */
   readonly ranges: ReadonlyMap<string, Affine>;
   readonly layers: ReadonlyMap<string, QuantizedLayer>;
 }
@@ -39,10 +39,19 @@ export interface PolarizedModel {
   readonly accelerator: { readonly uid: string } | undefined;
 }
 
+/** A number in eight bits: real = scale * channels[c] * (code - zeroPoint), c the channel, which is the last axis. */
 export interface Affine {
   readonly scale: number;
   /** 0 .. 255; the code of the real zero. */
   readonly zeroPoint: number;
+  /** 1 for each if absent, as it is wherever channels are summed up (quantize/ranges.ts). */
+  readonly channels?: Float32Array | undefined;
+}
+
+/** The numbers that codes stand for; `codes` is a whole number of positions, each with all its channels. */
+export function realOf(codes: Uint8Array, { scale, zeroPoint, channels }: Affine): Float32Array {
+  if (!channels) return Float32Array.from(codes, (code) => scale * (code - zeroPoint));
+  return Float32Array.from(codes, (code, i) => scale * channels[i % channels.length] * (code - zeroPoint));
 }
 
 export const formatNames = [

@@ -2,6 +2,7 @@ import { Failure, isFailure } from "../base/failure.ts";
 import type { Kernels, LoadKernels } from "../kernels/kernels.ts";
 import type { Slot } from "../kernels/step.ts";
 import { shapeOf } from "../model/graph.ts";
+import { realOf } from "../model/stages.ts";
 import type { Shape } from "../tensor/tensor.ts";
 import { type Operation, outputOf, type Plan, type ProductOperation } from "./plan.ts";
 import type { MatmulUnit } from "./unit.ts";
@@ -148,7 +149,7 @@ export class Runner {
 
   #numbers(slot: Slot): Float32Array {
     if (slot.type === "f32") return this.#kernels.f32(slot).slice();
-    return Float32Array.from(this.#kernels.u8(slot), (code) => slot.scale * (code - slot.zeroPoint));
+    return realOf(this.#kernels.u8(slot), slot);
   }
 }
 

@@ -1,7 +1,7 @@
 import { entry } from "../base/entry.ts";
 import { factorOf, type Graph, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
-import type { FloatWeights } from "../model/stages.ts";
+import { type FloatWeights, realOf } from "../model/stages.ts";
 import { product } from "../tensor/products.ts";
 import { codesOf, type Replay } from "./replay.ts";
 import type { Observations } from "./surrogate.ts";
@@ -67,14 +67,13 @@ function bothInputs(
   const float = entry(observed, input);
   const patches = patchesOf(layer, shapeOf(graph, input), replay.samples);
   const looked = someRows(patches.count);
-  const { scale, zeroPoint } = replay.range(input);
+  const range = replay.range(input);
   // What a recurrent layer will answer is not known before it is corrected: it is shown the float model's answers.
-  const before = layer.op === "recurrence" ? codesOf(float, replay.range(input)) : replay.codes(input);
-  const codes = rowsOf(patches, looked, before, zeroPoint);
+  const before = layer.op === "recurrence" ? codesOf(float, range) : replay.codes(input);
   return {
     looked,
     length: patches.length,
-    inputs: codes.map((code) => scale * (code - zeroPoint)),
+    inputs: rowsOf(patches, looked, realOf(before, range), 0),
     floatInputs: rowsOf(patches, looked, float, 0),
   };
 }
@@ -87,12 +86,11 @@ function addResidualError(targets: Float32Array, layer: Layer, looked: Int32Arra
   const [, residual] = layer.inputs;
   if (residual === undefined) return;
   const float = entry(truth.observed, residual);
-  const codes = replay.codes(residual);
-  const { scale, zeroPoint } = replay.range(residual);
+  const found = realOf(replay.codes(residual), replay.range(residual));
   for (const [i, row] of looked.entries()) {
     for (let j = 0; j < layer.columns; j++) {
       const at = row * layer.columns + j;
-      targets[i * layer.columns + j] += float[at] - scale * (codes[at] - zeroPoint);
+      targets[i * layer.columns + j] += float[at] - found[at];
     }
   }
 }

@@ -19,7 +19,7 @@ import { packCodes, unpackCodes } from "./packing.ts";
  * header points to, each at a multiple of four, then the SHA-256 of all before it. Little-endian.
  */
 const MAGIC = 0x524c4f50;
-const VERSION = 3;
+const VERSION = 4;
 const PREFIX = 12;
 const DIGEST = 32;
 
@@ -47,9 +47,15 @@ interface StoredLayer {
   readonly accelerator?: StoredCorrection;
 }
 
+interface StoredRange {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly channels?: Section;
+}
+
 interface Header {
   readonly graph: Graph;
-  readonly ranges: readonly (readonly [string, Affine])[];
+  readonly ranges: readonly (readonly [string, StoredRange])[];
   readonly layers: readonly (readonly [string, StoredLayer])[];
   readonly accelerator?: { readonly uid: string };
 }
@@ -58,7 +64,7 @@ export function encodeModel(model: PolarizedModel): Uint8Array {
   const sections = new Sections();
   const header: Header = {
     graph: model.graph,
-    ranges: [...model.ranges],
+    ranges: [...model.ranges].map(([name, range]) => [name, storeRange(range, sections)]),
     layers: [...model.layers].map(([name, layer]) => [name, storeLayer(layer, sections)]),
     ...(model.accelerator && { accelerator: model.accelerator }),
   };
@@ -88,7 +94,7 @@ export function decodeModel(file: Uint8Array): PolarizedModel {
     return {
       stage: "polarized",
       graph: header.graph,
-      ranges: new Map(header.ranges),
+      ranges: new Map(header.ranges.map(([name, range]) => [name, restoreRange(range, payload)])),
       layers: new Map(header.layers.map(([name, layer]) => [name, restoreLayer(layer, payload)])),
       accelerator: header.accelerator,
     };
@@ -123,6 +129,15 @@ function open(file: Uint8Array): { header: Header; payload: Uint8Array } {
 
 function malformed(why: string, cause?: unknown): Failure {
   return new Failure("model/malformed", `not a prepared model (.polar): ${why}`, {}, cause);
+}
+
+function storeRange({ channels, ...range }: Affine, to: Sections): StoredRange {
+  return channels ? { ...range, channels: to.add(channels) } : range;
+}
+
+function restoreRange({ channels, ...range }: StoredRange, payload: Uint8Array): Affine {
+  if (!channels) return range;
+  return { ...range, channels: floatsOf(payload, channels, channels.bytes / Float32Array.BYTES_PER_ELEMENT) };
 }
 
 function storeLayer({ format, matrix, digital, error, accelerator }: PolarizedLayer, to: Sections): StoredLayer {

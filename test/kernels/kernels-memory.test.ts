@@ -7,7 +7,7 @@ import type { ConvStep, Slot, Step } from "../../runtime/kernels/step.ts";
 import { loadPlain } from "../../runtime/kernels/wasm.ts";
 import { NO_CLAMP } from "../../runtime/model/graph.ts";
 import { allWasm } from "../support/all-wasm.ts";
-import { convStep, depthwiseStep, type Shape, Slots } from "../support/kernel-steps.ts";
+import { convStep, depthwiseStep, type Shape, Slots, withChannels } from "../support/kernel-steps.ts";
 
 const test = suite("kernels: memory and checks");
 const implementations: LoadKernels[] = [loadReference, ...(await allWasm())];
@@ -110,6 +110,13 @@ function badSteps(): Record<string, (step: ConvStep) => object> {
     "a fractional shape": ({ input }) => ({ input: { ...input, shape: [3.5, 4, 8] } }),
     "a scale of zero": ({ input }) => ({ input: { ...input, scale: 0 } }),
     "a zero point of 256": ({ input }) => ({ input: { ...input, zeroPoint: 256 } }),
+    "a channel with a scale of zero": ({ output }) => ({ output: { ...output, channels: new Float32Array(8) } }),
+    "scales of fewer channels": ({ output }) => ({ output: { ...output, channels: Float32Array.of(1, 1) } }),
+    "channels of an input that it sums up": ({ input }) => ({ input: withChannels(input, 1) }),
+    "a bound on channels of several scales": ({ output }) => ({
+      output: withChannels(output, 1),
+      clamp: { min: 0, max: 6 },
+    }),
     "an f32 input": ({ input }) => ({ input: { ...input, type: "f32", shape: [1, 1, 8] } }),
     "windows beyond the input": () => ({ kernel: [3, 3] }),
     "a stride of zero": () => ({ stride: [0, 1] }),

@@ -17,6 +17,7 @@ import {
   PLAIN,
   type Shape,
   Slots,
+  withChannels,
 } from "../support/kernel-steps.ts";
 import { checkFormula, run } from "../support/kernel-trial.ts";
 
@@ -162,6 +163,17 @@ function randomCase(seed: number): ConvCase {
     clamp: pick({ min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY }, RELU, relu6),
   };
 }
+
+test("channels with scales of their own: a layer writes them, a depthwise one reads them", () => {
+  const of: ConvCase = { input: [5, 6, 12], columns: 19, window: same3x3, blockLength: 32, rank: 3, clamp: RELU };
+  for (const narrow of [false, true]) {
+    const conv = convStep({ ...of, narrow }, 50);
+    checkAll({ ...conv, step: { ...conv.step, output: withChannels(conv.step.output, 5) } }, 50, "surrogate");
+    const deep = depthwiseStep({ ...of, narrow }, 60);
+    const { input, output } = deep.step;
+    checkAll({ ...deep, step: { ...deep.step, input: withChannels(input, 6), output: withChannels(output, 7) } }, 60);
+  }
+});
 
 test("conv2d and depthwise of random shapes", () => {
   for (let seed = 1000; seed < 1120; seed++) {

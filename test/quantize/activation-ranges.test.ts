@@ -1,6 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { affineOf } from "../../runtime/quantize/ranges.ts";
+import { uncorrected } from "../../runtime/polarize/polarize.ts";
+import { decodeModel, encodeModel } from "../../runtime/quantize/file.ts";
+import { quantizeModel } from "../../runtime/quantize/quantize.ts";
+import { affineOf, rangesOf } from "../../runtime/quantize/ranges.ts";
+import { randomModel, separableGraph } from "../support/models.ts";
+import { naive } from "../support/naive.ts";
+import { normals } from "../support/random.ts";
 
 const test = suite("activation ranges");
 
@@ -23,6 +29,35 @@ test("values that are stored alike are judged by all of them, and the extremes a
   const wild = Float32Array.from({ length: COUNT }, (_, i) => (i % 2 === 0 ? -1 : 3));
   const { scale, zeroPoint } = affineOf([calm, wild]);
   assert.ok(Math.abs(scale * (255 - zeroPoint) - 3) < 0.02 && Math.abs(scale * zeroPoint - 1) < 0.02);
+});
+
+const SAMPLES = 4;
+const float = randomModel(separableGraph, 5);
+const observed = naive(float, normals(SAMPLES * 8 * 8 * 3, 6), SAMPLES);
+
+test("channels have scales of their own where a depthwise layer alone reads them, and there only", () => {
+  const ranges = rangesOf(separableGraph, observed);
+  const own = [...ranges].filter(([, { channels }]) => channels).map(([name]) => name);
+  assert.equal(own, ["stem"]);
+});
+
+test("a faint channel next to a loud one keeps its resolution", () => {
+  const loud = new Map(observed).set(
+    "stem",
+    (observed.get("stem") ?? new Float32Array()).map((x, i) => (i % 8 === 0 ? 10 * x : x)),
+  );
+  const { scale, channels } = rangesOf(separableGraph, loud).get("stem") ?? { scale: 0 };
+  const steps = Array.from(channels ?? [], (channel) => scale * channel);
+  assert.ok(
+    steps.slice(1).every((step) => step < steps[0] / 4),
+    `${steps}`,
+  );
+});
+
+test("the scales of channels survive on file", () => {
+  const policy = { weights: "nf4", blockLength: 32, firstLayer: "int8", lastLayer: "int8", depthwise: "int8" } as const;
+  const model = uncorrected(quantizeModel(float, observed, policy));
+  assert.equal([...decodeModel(encodeModel(model)).ranges], [...model.ranges]);
 });
 
 test.run();

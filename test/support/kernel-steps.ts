@@ -86,6 +86,12 @@ export function depthwiseStep(of: Omit<ConvCase, "columns">, seed: number): Buil
   return { step, slots };
 }
 
+/** Channels of a slot with a scale of 1/4 .. 1 each. */
+export function withChannels(slot: Slot, seed: number): Slot {
+  const next = uniform(seed);
+  return { ...slot, channels: Float32Array.from({ length: slot.shape[2] }, () => 0.25 + 0.75 * next()) };
+}
+
 /** Scales so that outputs fill their range: values of about +- 1. */
 function placed(of: ConvCase, window: Window, rows: number): { slots: Slots; input: Slot; output: Slot } {
   const slots = new Slots();

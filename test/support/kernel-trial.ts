@@ -44,13 +44,13 @@ function checkGuards(name: string, step: Step, arena: Uint8Array, slots: Slots):
 export function checkFormula(step: Step, numbers: Numbers, tolerance: number): void {
   const [height, width, channels] = step.output.shape;
   const formula = formulaOf(step, readerOf(step, numbers));
-  const { scale, zeroPoint, type } = step.output;
+  const { scale, zeroPoint, type, channels: own } = step.output;
   for (let i = 0; i < height * width * channels; i++) {
     const c = i % channels;
     const x = Math.floor(i / channels) % width;
     const y = Math.floor(i / channels / width);
     const exact = formula(y, x, c);
-    const want = type === "f32" ? exact : Math.min(255, Math.max(0, exact / scale + zeroPoint));
+    const want = type === "f32" ? exact : Math.min(255, Math.max(0, exact / (scale * (own?.[c] ?? 1)) + zeroPoint));
     const error = Math.abs(numbers.output[i] - want) - (type === "u8" ? 0.5 : 0);
     assert.ok(error <= tolerance, `${step.op} [${y}, ${x}, ${c}]: ${numbers.output[i]}, expected ${want}`);
   }
@@ -59,9 +59,9 @@ export function checkFormula(step: Step, numbers: Numbers, tolerance: number): v
 function readerOf(step: Step, { inputs }: Numbers): Read {
   const slots = inputsOf(step);
   return (which, y, x, c) => {
-    const { shape, type, scale, zeroPoint } = slots[which];
+    const { shape, type, scale, zeroPoint, channels } = slots[which];
     const number = inputs[which][(y * shape[1] + x) * shape[2] + c];
-    return type === "u8" ? scale * (number - zeroPoint) : number;
+    return type === "u8" ? scale * (channels?.[c] ?? 1) * (number - zeroPoint) : number;
   };
 }
 

@@ -70,6 +70,27 @@ export const residualGraph: Graph = fuseResiduals({
   ],
 });
 
+/** A separable block: what a depthwise layer reads, and what a convolution reads. */
+export const separableGraph: Graph = {
+  name: "separable",
+  input: { name: "x", shape: [1, 8, 8, 3] },
+  output: "point",
+  nodes: [
+    conv("stem", "x", [1, 8, 8, 8], 27, 3, RELU),
+    {
+      op: "depthwise",
+      name: "depth",
+      inputs: ["stem"],
+      shape: [1, 8, 8, 8],
+      rows: 9,
+      columns: 8,
+      clamp: RELU,
+      ...square(3),
+    },
+    conv("point", "depth", [1, 8, 8, 8], 8, 1, NO_CLAMP),
+  ],
+};
+
 /** Gaussian weights, scaled as a trained network's: each layer keeps the variance of its input. */
 export function randomModel(graph: Graph, seed: number): FloatModel {
   const weights = new Map(
