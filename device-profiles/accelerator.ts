@@ -49,6 +49,8 @@ export interface ConverterProfile {
    * read several times and averaged, against their noise.
    */
   readonly reads: number;
+  /** Width of the register that a column's codes are added up in, two's complement; it wraps. */
+  readonly accumulatorBits: number;
 }
 
 export type CellsProfile = IdealCells | SramCells | PcmCells | ReramCells;
@@ -110,6 +112,7 @@ export const acceleratorProfile: z.ZodMiniType<AcceleratorProfile> = z.strictObj
     noiseLsb: steps,
     skipsEmptyPlanes: z.boolean(),
     reads: z.number().check(z.minimum(1), z.maximum(16)),
+    accumulatorBits: z._default(z.int().check(z.minimum(8), z.maximum(32)), 32),
   }),
   cells: z.discriminatedUnion("model", [
     z.strictObject({ model: z.literal("ideal") }),

@@ -89,7 +89,7 @@ function checked<T>(schema: z.ZodMiniType<T>, value: unknown, where: string): T 
 
 /** What each number allows and all together do not. */
 function contradictions(profile: Profile): string[] {
-  if (profile.kind === "accelerator") return tooLongForFrames(profile);
+  if (profile.kind === "accelerator") return [...tooLongForFrames(profile), ...tooNarrow(profile)];
   const { memory, drift } = profile;
   const used = memory.weightBytes + memory.arenaBytes;
   return [
@@ -109,6 +109,15 @@ function contradictions(profile: Profile): string[] {
 function tooLongForFrames({ array, link }: AcceleratorProfile): string[] {
   const needed = Math.max(array.rows, 4 * array.columns) + 5;
   return needed > link.mtu ? [`profile.link.mtu: expected at least ${needed} for such tiles, found ${link.mtu}`] : [];
+}
+
+/** What one row's codes of all planes add up to, as read-back and self-test ask for it, must fit in the accumulator. */
+function tooNarrow({ array, converter }: AcceleratorProfile): string[] {
+  const needed = Math.max(1, converter.bits) + array.weightBits;
+  const { accumulatorBits } = converter;
+  return needed > accumulatorBits
+    ? [`profile.converter.accumulatorBits: expected at least ${needed} for such weights, found ${accumulatorBits}`]
+    : [];
 }
 
 function numbersIn(value: object, path = ""): string[] {

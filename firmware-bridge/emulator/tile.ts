@@ -78,11 +78,15 @@ export class Tile {
 
   /**
    * `vectors`: whole vectors of `rows` codes. Writes one sum per column for each of them to `totals`, in converter
-   * codes. Returns how many conversions hit an end of the range.
+   * codes, as the accumulator holds it. Returns how many conversions hit an end of the range.
    */
   multiply(vectors: Uint8Array, totals: Int32Array): number {
     this.#read ??= bind(this.readout());
-    return this.#read(vectors, totals);
+    const saturated = this.#read(vectors, totals);
+    // Two's complement wraps at its width, and does the same whether after each addition or after the last one.
+    const spare = 32 - this.#profile.converter.accumulatorBits;
+    if (spare > 0) for (const [i, total] of totals.entries()) totals[i] = (total << spare) >> spare;
+    return saturated;
   }
 
   /** What it is now, for one way of reading it or the other. */

@@ -272,6 +272,12 @@ static uint32_t read_planes(tile *self, const int32_t *sums, unsigned bit, int32
     return saturated;
 }
 
+/* Two's complement wraps at its width, and does the same whether after each addition or after the last one. */
+static int32_t wrapped(int32_t total) {
+    const unsigned spare = 32u - CHIP_ACCUMULATOR_BITS;
+    return (int32_t)((uint32_t)total << spare) >> spare;
+}
+
 uint32_t tile_multiply(tile *self, const uint8_t *vector, int32_t *totals) {
     static plane_sums planes[NIBBLE_BITS];
     int32_t sums[TILE_LANES];
@@ -285,5 +291,6 @@ uint32_t tile_multiply(tile *self, const uint8_t *vector, int32_t *totals) {
             saturated += read_planes(self, sums, from_bit + bit, totals);
         }
     }
+    for (unsigned column = 0; column < self->columns; column++) totals[column] = wrapped(totals[column]);
     return saturated;
 }

@@ -3,6 +3,7 @@ import { Failure, isFailure } from "../../runtime/base/failure.ts";
 import type { MatmulUnit, UnitLayer } from "../../runtime/plan/unit.ts";
 import type { Reply } from "../protocol/commands.ts";
 import type { LinkHealth, Session } from "../session.ts";
+import { bitsNeeded, heldStrength, provenCut } from "./accumulator.ts";
 import { checkDevice, checkLayer, isRefusal } from "./checks.ts";
 import { type Block, mapLayers, nominalWeights, type Placement } from "./mapping.ts";
 import { offsetsOf } from "./offsets.ts";
@@ -16,6 +17,23 @@ import { untrimmed } from "./trim.ts";
 export interface AcceleratorStatus extends Reply<"status"> {
   readonly link: LinkHealth;
   readonly uid: string;
+}
+
+/** A layer, and its blocks on their tiles. */
+interface Placed {
+  readonly layer: UnitLayer;
+  readonly residents: readonly Resident[];
+}
+
+/** How a layer's sums are added up on its tiles. */
+export interface LayerAccumulation {
+  readonly layer: string;
+  /** One above the other; the host adds up what they say. */
+  readonly segments: number;
+  /** Tiles would have done, were it not for the accumulator's width. */
+  readonly wholeSegments: number;
+  /** Signed bits that no sum of theirs exceeds. */
+  readonly bits: number;
 }
 
 /** Of cells that cannot be read. */
@@ -34,8 +52,7 @@ export class AcceleratorUnit implements MatmulUnit {
   readonly uid: string;
   readonly #session: Session;
   readonly #profile: AcceleratorProfile;
-  readonly #placements: ReadonlyMap<string, Placement>;
-  readonly #residents: ReadonlyMap<string, readonly Resident[]>;
+  readonly #placed: ReadonlyMap<string, Placed>;
   readonly #deafen: () => void;
   #usable = false;
   #released = false;
@@ -55,11 +72,10 @@ export class AcceleratorUnit implements MatmulUnit {
     this.uid = session.device.uid;
     this.#session = session;
     this.#profile = profile;
-    this.#placements = new Map(placements.map((placement) => [placement.layer.name, placement]));
-    this.#residents = new Map(
+    this.#placed = new Map(
       placements.map(({ layer, blocks }) => [
         layer.name,
-        blocks.map((block) => resident(profile, layer, block, readings.get(block)?.offsets)),
+        { layer, residents: blocks.map((block) => resident(profile, layer, block, readings.get(block)?.offsets)) },
       ]),
     );
     this.#deafen = session.listen((event) => {
@@ -77,7 +93,7 @@ export class AcceleratorUnit implements MatmulUnit {
     layers: readonly UnitLayer[],
   ): Promise<AcceleratorUnit> {
     for (const layer of layers) checkLayer(layer);
-    const placements = mapLayers(layers, profile.array);
+    const placements = mapLayers(layers, profile.array, (layer) => provenCut(profile, layer));
     checkDevice(session, profile, session.device.uid);
     const readings = readsBack(profile, session) ? await fitToCells(session, profile, placements) : noReadings;
     const unit = new AcceleratorUnit(session, profile, placements, readings);
@@ -86,11 +102,21 @@ export class AcceleratorUnit implements MatmulUnit {
   }
 
   get layers(): ReadonlySet<string> {
-    return this.#usable ? new Set(this.#placements.keys()) : new Set();
+    return this.#usable ? new Set(this.#placed.keys()) : new Set();
   }
 
   get tilesUsed(): number {
-    return [...this.#placements.values()].reduce((sum, { blocks }) => sum + blocks.length, 0);
+    return this.#everyResident().length;
+  }
+
+  /** What is proved of the sums of each layer: see accumulator.ts. */
+  get accumulation(): readonly LayerAccumulation[] {
+    return [...this.#placed.values()].map(({ layer: { name, rows }, residents }) => ({
+      layer: name,
+      segments: new Set(residents.map(({ block }) => block.fromRow)).size,
+      wholeSegments: Math.ceil(rows / this.#profile.array.rows),
+      bits: Math.max(...residents.map(({ block, range }) => bitsNeeded(this.#profile, block, range))),
+    }));
   }
 
   /**
@@ -99,10 +125,8 @@ export class AcceleratorUnit implements MatmulUnit {
    * @throws Failure `input/missing` for a layer that is not placed.
    */
   async nominal(layer: string): Promise<Float32Array> {
-    const placement = this.#placements.get(layer);
-    const residents = this.#residents.get(layer);
-    if (!placement || !residents) throw notPlaced(layer);
-    return nominalWeights(placement.layer, residents);
+    const { layer: shape, residents } = this.#find(layer);
+    return nominalWeights(shape, residents);
   }
 
   /**
@@ -111,10 +135,10 @@ export class AcceleratorUnit implements MatmulUnit {
    * @throws Failure `plan/unsupported` for a gate where empty input planes are converted, too: it would save nothing
    */
   async multiply(layer: string, inputs: Uint8Array, count: number, gated?: Gated): Promise<Float32Array> {
-    const placement = this.#placements.get(layer);
-    const residents = this.#residents.get(layer);
-    if (!placement || !residents) throw notPlaced(layer);
-    const { rows, columns } = placement.layer;
+    const {
+      layer: { rows, columns },
+      residents,
+    } = this.#find(layer);
     if (inputs.length !== count * rows) {
       throw new Failure(
         "input/shape",
@@ -187,6 +211,16 @@ export class AcceleratorUnit implements MatmulUnit {
     return { ...status, link: this.#session.health, uid: this.uid };
   }
 
+  #find(layer: string): Placed {
+    const placed = this.#placed.get(layer);
+    if (!placed) throw new Failure("input/missing", `layer ${layer} is not on the accelerator`);
+    return placed;
+  }
+
+  #everyResident(): readonly Resident[] {
+    return [...this.#placed.values()].flatMap(({ residents }) => residents);
+  }
+
   async #program(): Promise<void> {
     this.#usable = false;
     await this.#session.settled();
@@ -205,7 +239,8 @@ export class AcceleratorUnit implements MatmulUnit {
   /** Converters for the signals that are left, and the weights that are. */
   async #refit(resident: Resident): Promise<void> {
     const { block, emptyRow, typical, freshRange } = resident;
-    const strength = strengthOf(resident, await sumsOf(this.#session, resident, typical));
+    const left = strengthOf(resident, await sumsOf(this.#session, resident, typical));
+    const strength = heldStrength(this.#profile, block, freshRange, left);
     resident.range = { steps: freshRange.steps.map((step) => step * strength), reads: freshRange.reads };
     if (emptyRow) {
       const worth = await readWorth(this.#session, this.#profile, block, emptyRow);
@@ -224,7 +259,7 @@ export class AcceleratorUnit implements MatmulUnit {
   ): Promise<void> {
     const { bootId } = this.#session.device;
     this.#setUp = undefined;
-    for (const resident of [...this.#residents.values()].flat()) {
+    for (const resident of this.#everyResident()) {
       await work(resident);
       const sums = await sumsOf(this.#session, resident, resident.typical);
       resident.offsets = offsetsOf(this.#profile, resident, sums, strengthOf(resident, sums));
@@ -265,8 +300,4 @@ function hasRestarted(error: unknown): boolean {
   return (
     isRefusal(error, "not-committed") || (isFailure(error, "bridge/disconnected") && error.detail.restarted === true)
   );
-}
-
-function notPlaced(layer: string): Failure {
-  return new Failure("input/missing", `layer ${layer} is not on the accelerator`);
 }

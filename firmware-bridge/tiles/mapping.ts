@@ -31,13 +31,19 @@ const CLIPPING: readonly number[] = Array.from({ length: 21 }, (_, i) => 1 - i /
 /**
  * Chooses layers for the tiles there are, those first that save the most multiply-accumulates per byte on the link,
  * and cuts them into blocks. Rows are split evenly: fewer rows per conversion, finer steps.
+ * @param suits whether a layer may be cut so; if not, its rows are split into twice as many parts. Single rows suit
  */
-export function mapLayers(layers: readonly UnitLayer[], array: ArrayProfile): Placement[] {
+export function mapLayers(
+  layers: readonly UnitLayer[],
+  array: ArrayProfile,
+  suits: (layer: UnitLayer) => (blocks: readonly Block[]) => boolean = () => () => true,
+): Placement[] {
   const placements: Placement[] = [];
   let tile = 0;
   for (const layer of [...layers].sort((a, b) => benefit(b, array) - benefit(a, array))) {
     if (tile + tilesOf(layer, array) > array.tiles) continue;
-    const blocks = cut(layer, array, tile);
+    const blocks = suitableCut(layer, array, tile, suits(layer));
+    if (tile + blocks.length > array.tiles) continue;
     tile += blocks.length;
     placements.push({ layer, blocks });
   }
@@ -75,6 +81,18 @@ function benefit({ rows, columns }: UnitLayer, array: ArrayProfile): number {
   return (rows * columns) / (rows * columnTiles + 2 * columns * rowTiles);
 }
 
+function suitableCut(
+  layer: UnitLayer,
+  array: ArrayProfile,
+  firstTile: number,
+  suits: (blocks: readonly Block[]) => boolean,
+): Block[] {
+  for (let rows = array.rows; ; rows = Math.ceil(rows / 2)) {
+    const blocks = cut(layer, { ...array, rows }, firstTile);
+    if (rows === 1 || suits(blocks)) return blocks;
+  }
+}
+
 function cut(layer: UnitLayer, array: ArrayProfile, firstTile: number): Block[] {
   const max = maxLevel(array);
   const blocks: Block[] = [];
@@ -91,6 +109,22 @@ function cut(layer: UnitLayer, array: ArrayProfile, firstTile: number): Block[] 
     return { level: nearest, worth: nearest };
   });
   return blocks;
+}
+
+/** Typical inputs of the block's rows, count x rows. */
+export function typicalOf({ typicalInputs, rows }: UnitLayer, block: Block): Uint8Array {
+  const every = Array.from({ length: typicalInputs.length / rows }, (_, i) => i);
+  return slice(typicalInputs, rows, every, block);
+}
+
+/** The block's rows of these vectors. */
+export function slice(inputs: Uint8Array, rows: number, vectors: readonly number[], block: Block): Uint8Array {
+  const codes = new Uint8Array(vectors.length * block.rows);
+  for (const [i, vector] of vectors.entries()) {
+    const at = vector * rows + block.fromRow;
+    codes.set(inputs.subarray(at, at + block.rows), i * block.rows);
+  }
+  return codes;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { type Gate, highPart } from "../../runtime/polarize/gate.ts";
 import type { Session } from "../session.ts";
+import { slice } from "./mapping.ts";
 import { usedBits } from "./planes.ts";
-import { add, type Resident, slice } from "./resident.ts";
+import { add, type Resident } from "./resident.ts";
 import { batches, sumsOf } from "./sums.ts";
 
 /** What a gate has saved so far. Counted are input planes of tiles: one bit of all codes of one vector in one tile. */

@@ -2,7 +2,8 @@ import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import type { UnitLayer } from "../../runtime/plan/unit.ts";
 import { center, columnMeans } from "../../runtime/tensor/linear.ts";
 import { product } from "../../runtime/tensor/products.ts";
-import type { Block } from "./mapping.ts";
+import { heldRange } from "./accumulator.ts";
+import { type Block, typicalOf } from "./mapping.ts";
 import { INPUT_BITS, usedBits } from "./planes.ts";
 import { chooseRange, type Range } from "./ranges.ts";
 import { type Trim, trimOf, untrimmed } from "./trim.ts";
@@ -26,15 +27,15 @@ export interface Resident {
   width: 2 | 4;
 }
 
+/** @throws Failure `plan/does-not-fit` if its sums can overflow the accelerator's accumulators */
 export function resident(
   profile: AcceleratorProfile,
   layer: UnitLayer,
   block: Block,
   emptyRow?: Float64Array | undefined,
 ): Resident {
-  const every = Array.from({ length: layer.typicalInputs.length / layer.rows }, (_, i) => i);
-  const typical = slice(layer.typicalInputs, layer.rows, every, block);
-  const freshRange = chooseRange(profile, block, typical);
+  const typical = typicalOf(layer, block);
+  const freshRange = heldRange(profile, block, chooseRange(profile, block, typical));
   return {
     block,
     typical,
@@ -46,16 +47,6 @@ export function resident(
     offsets: new Float32Array(INPUT_BITS * block.columns),
     width: 2,
   };
-}
-
-/** The block's rows of these vectors. */
-export function slice(inputs: Uint8Array, rows: number, vectors: readonly number[], block: Block): Uint8Array {
-  const codes = new Uint8Array(vectors.length * block.rows);
-  for (const [i, vector] of vectors.entries()) {
-    const at = vector * rows + block.fromRow;
-    codes.set(inputs.subarray(at, at + block.rows), i * block.rows);
-  }
-  return codes;
 }
 
 /** A tile's answers: sums in converter codes, and which input bits each vector used. */

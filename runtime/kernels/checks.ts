@@ -125,7 +125,7 @@ function checkDepthwise(step: steps.DepthwiseStep, claim: Claim): void {
   checkMatrix(weights, kernel[0] * kernel[1], step.bias, claim);
 }
 
-/** 2^16 products of 255 and 127 are still below 2^31. */
+/** 2^16 products of 255 and 127 are still below 2^31: whatever the weights, 32 bits hold all sums (A2Q, arXiv 2301.13376). */
 const LONGEST = 2 ** 16;
 
 function checkMatrix(weights: QuantizedMatrix, expected: number, bias: Float32Array, claim: Claim): void {

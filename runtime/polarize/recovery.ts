@@ -126,6 +126,14 @@ function isBetter(now: Standing, before: Standing): boolean {
 
 /** Answers as the unit behind it, and tells how many vectors were multiplied. */
 export function counted(unit: MatmulUnit, onVectors: (count: number) => void): MatmulUnit {
+  return multiplyingBy(unit, (layer, inputs, count) => {
+    onVectors(count);
+    return unit.multiply(layer, inputs, count);
+  });
+}
+
+/** The unit, asked for its products in another way. */
+export function multiplyingBy(unit: MatmulUnit, multiply: MatmulUnit["multiply"]): MatmulUnit {
   return {
     name: unit.name,
     uid: unit.uid,
@@ -135,10 +143,7 @@ export function counted(unit: MatmulUnit, onVectors: (count: number) => void): M
     },
     nominal: (layer) => unit.nominal(layer),
     trim: async () => unit.trim?.(),
-    multiply: (layer, inputs, count) => {
-      onVectors(count);
-      return unit.multiply(layer, inputs, count);
-    },
+    multiply,
   };
 }
 

@@ -105,10 +105,12 @@ test.after.each(async () => {
   for (const { firmware } of left.splice(0)) await firmware.end();
 });
 
-async function twins(name: string, seed: number, ageSeconds = 0): Promise<Twins> {
+async function twins(name: string, seed: number, ageSeconds = 0, accumulatorBits = 32): Promise<Twins> {
+  const profile = await loadAcceleratorProfile(name);
+  const narrow = accumulatorBits < 32 ? [`ACCUMULATOR_BITS=${accumulatorBits}`] : [];
   const twins = new Twins(
-    await loadAcceleratorProfile(name),
-    buildFirmware(`host-${name}`, ["SANITIZE=1"]),
+    { ...profile, converter: { ...profile.converter, accumulatorBits } },
+    buildFirmware(`host-${name}`, ["SANITIZE=1", ...narrow]),
     seed,
     ageSeconds,
   );
@@ -144,6 +146,13 @@ for (const name of ["sram-bitplane-64x64", "sram-bitplane-128x64"]) {
     }
   });
 }
+
+testBuilt("a narrow accumulator wraps in C as in TypeScript", async () => {
+  const both = await twins("sram-bitplane-64x64", 8, 0, 11);
+  await both.program(0, 64, 64);
+  for (let i = 0; i < 4; i++) await both.multiply(0, 64, 64);
+  assert.is(both.firmware.left, 0);
+});
 
 testBuilt("read-back of single rows and the self-test say the same, with a dead column too", async () => {
   for (const name of ["sram-bitplane-64x64", "sram-bitplane-128x64"]) {

@@ -60,7 +60,15 @@ test("bit planes add up to the level", () => {
 
 /** The same profile with only this of its faults. */
 function only(faults: Partial<AcceleratorProfile["converter"]>): AcceleratorProfile {
-  const none = { bits: 8, gainSigma: 0, offsetLsb: 0, noiseLsb: 0, skipsEmptyPlanes: false, reads: 1 };
+  const none = {
+    bits: 8,
+    gainSigma: 0,
+    offsetLsb: 0,
+    noiseLsb: 0,
+    skipsEmptyPlanes: false,
+    reads: 1,
+    accumulatorBits: 32,
+  };
   return { ...sram, cells: { model: "ideal" }, converter: { ...none, ...faults } };
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { readProfile } from "../../device-profiles/profiles.ts";
 import { encodeNpy } from "../../runtime/tensor/npy.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
@@ -142,6 +143,21 @@ test("an aged accelerator: each step of the recovery has its score and its cost"
   assert.ok(costs.every((cost) => (cost?.linkBytes ?? 0) > 1000 && (cost?.linkSeconds ?? 0) > 0.01));
   assert.is(recovery[0].linkBytes < 100, true, "nothing was asked to go on as before");
   assert.match(evalText(report), /recovery from drift/);
+  assert.ok((calibrated?.fitSeconds ?? 0) < (calibrated?.linkSeconds ?? 0), "the fit takes less than the link");
+  assert.match(evalText(report), /on the link, \d+\.\d s for the fit: dominated by the link, \d+\.\d %/);
+});
+
+test("a narrow accumulator: what sums take at most, and which layers are split for it", async () => {
+  const given = JSON.parse(await readProfile("ideal"));
+  const file = join(folder, "narrow.json");
+  const converter = { ...given.converter, accumulatorBits: 18 };
+  await writeFile(file, JSON.stringify({ ...given, converter }));
+  const [wide, narrow] = [await evaluated({ accelerator: "ideal" }), await evaluated({ accelerator: file })];
+  const bitsOf = ({ analog }: EvalReport): number =>
+    Math.max(...(analog?.accumulators.layers ?? []).map(({ bits }) => bits));
+  assert.ok(bitsOf(wide) > 18 && bitsOf(narrow) <= 18, `${bitsOf(wide)}, ${bitsOf(narrow)} bits`);
+  assert.match(evalText(wide), /accumulators 32 bits, sums take \d+ at most .*: none overflows; split for that: none/);
+  assert.match(evalText(narrow), /accumulators 18 bits, .*; split for that: \S+ into \d+ \(1\)/);
 });
 
 test("sigma is how much the accelerator's cells differ", async () => {

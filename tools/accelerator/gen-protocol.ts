@@ -158,6 +158,10 @@ export function profileHeader(profile: AcceleratorProfile): string {
     "#ifndef CHIP_TILES",
     `#define CHIP_TILES ${array.tiles}`,
     "#endif",
+    "/* So does a chip with a narrower accumulator. */",
+    "#ifndef CHIP_ACCUMULATOR_BITS",
+    `#define CHIP_ACCUMULATOR_BITS ${converter.accumulatorBits}`,
+    "#endif",
     ...constants("CHIP", {
       rows: array.rows,
       columns: array.columns,

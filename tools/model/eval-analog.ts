@@ -7,8 +7,8 @@ import type { MatmulUnit } from "../../runtime/plan/unit.ts";
 import { unitLayersOf } from "../../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../../runtime/polarize/polarize.ts";
 import type { Report } from "../../runtime/polarize/prepare.ts";
-import { recoverySteps, type RecoveryStep as Step } from "../../runtime/polarize/recovery.ts";
-import type { AnalogReport, LinkCost, RecoveryStep } from "./eval-report.ts";
+import { multiplyingBy, recoverySteps, type RecoveryStep as Step } from "../../runtime/polarize/recovery.ts";
+import type { AnalogReport, FitCost, LinkCost, RecoveryStep } from "./eval-report.ts";
 import { type Measure, meanScore, type Score } from "./measure.ts";
 
 export interface AnalogOptions {
@@ -47,6 +47,7 @@ export async function evaluateAnalog(
     layers: trials[0].layers,
     placed: trials[0].placed,
     calibrated: trials[0].calibrated,
+    accumulators: trials[0].accumulators,
     returned: [...returned],
     recovery: trials[0].recovery.map((step, i) => ({
       ...step,
@@ -69,7 +70,8 @@ interface Trial {
   readonly corrected: Score;
   readonly layers: number;
   readonly placed: LinkCost;
-  readonly calibrated: LinkCost;
+  readonly calibrated: FitCost;
+  readonly accumulators: AnalogReport["accumulators"];
   readonly recovery: readonly RecoveryStep[];
 }
 
@@ -90,10 +92,13 @@ async function attempt(
     const scoreOf = async (served: PolarizedModel): Promise<Score> =>
       measure.score(await answersOf(served, unit, measure.samples.data, measure.samples.shape[0], report));
     const layers = unit.layers.size;
-    const { made: fresh, ...calibrated } = await costOf(device, () => polarizeAccelerator(model, fitted, unit));
+    const { made: fresh, ...calibrated } = await fitCostOf(device, unit, (timed) =>
+      polarizeAccelerator(model, fitted, timed),
+    );
     device.emulated?.chip.age(ageSeconds);
     const quantized = await scoreOf(await uncorrectedAccelerator(model, calibration.float, unit));
-    const known = { quantized, layers, placed, calibrated };
+    const accumulators = { bits: device.profile.converter.accumulatorBits, layers: unit.accumulation };
+    const known = { quantized, layers, placed, calibrated, accumulators };
     if (ageSeconds === 0) return { ...known, corrected: await scoreOf(fresh), recovery: [] };
     const recovery = await recover(fresh, fitted, device, unit, scoreOf);
     return { ...known, corrected: recovery[REFITTED].score, recovery };
@@ -140,6 +145,23 @@ export async function costOf<T>(
   const linkBytes = traffic.bytes - bytes;
   const linkSeconds = (linkBytes * BITS_PER_BYTE) / profile.link.baudRate;
   return { made, linkBytes, linkSeconds, seconds: (performance.now() - began) / 1000 };
+}
+
+/** The same for what asks the unit for products: also what it takes besides these. */
+async function fitCostOf<T>(
+  device: OpenAccelerator,
+  unit: MatmulUnit,
+  work: (timed: MatmulUnit) => Promise<T>,
+): Promise<FitCost & { readonly made: T }> {
+  let waitedMs = 0;
+  const timed = multiplyingBy(unit, async (layer, inputs, count) => {
+    const began = performance.now();
+    const products = await unit.multiply(layer, inputs, count);
+    waitedMs += performance.now() - began;
+    return products;
+  });
+  const cost = await costOf(device, () => work(timed));
+  return { ...cost, fitSeconds: cost.seconds - waitedMs / 1000 };
 }
 
 /** Eight, a start and a stop bit. */

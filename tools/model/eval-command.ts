@@ -78,13 +78,30 @@ export function evalText(report: EvalReport): string {
   ].join("\n");
 }
 
-function analogLines({ returned, placed, calibrated, recovery }: AnalogReport): string[] {
+function analogLines({ layers, returned, placed, calibrated, recovery, accumulators }: AnalogReport): string[] {
+  if (layers === 0) return ["tiles        hold no layer"];
+  const { linkSeconds, fitSeconds } = calibrated;
+  const share = linkSeconds / (linkSeconds + fitSeconds);
   return [
     ...(returned.length > 0 ? [`computed digitally, beyond recovery: ${returned.join(", ")}`, ""] : []),
     ...(recovery.length > 0 ? [recoveryTable(recovery), ""] : []),
     `tiles        placed: ${linkText(placed)} on the link, ${placed.seconds.toFixed(1)} s here; ` +
       `calibrated: ${linkText(calibrated)}, ${calibrated.seconds.toFixed(1)} s`,
+    `time         ${linkSeconds.toFixed(1)} s of a calibration on the link, ${fitSeconds.toFixed(1)} s for the fit: ` +
+      `dominated by the ${share > 0.5 ? "link" : "fit"}, ${percent(Math.max(share, 1 - share))}`,
+    accumulatorText(accumulators),
   ];
+}
+
+/** What was proved of the tiles' sums. */
+function accumulatorText({ bits, layers }: AnalogReport["accumulators"]): string {
+  const widest = layers.reduce((most, layer) => (layer.bits > most.bits ? layer : most));
+  const split = layers.filter(({ segments, wholeSegments }) => segments > wholeSegments);
+  const cuts = split.map(({ layer, segments, wholeSegments }) => `${layer} into ${segments} (${wholeSegments})`);
+  return (
+    `accumulators ${bits} bits, sums take ${widest.bits} at most (${widest.layer}): none overflows; ` +
+    `split for that: ${cuts.length > 0 ? cuts.join(", ") : "none"}`
+  );
 }
 
 /** With the least agreement. */

@@ -1,3 +1,4 @@
+import type { LayerAccumulation } from "../../firmware-bridge/tiles/accelerator.ts";
 import type { FormatName } from "../../runtime/model/stages.ts";
 import type { Budget } from "../../runtime/quantize/quantize.ts";
 import type { Curve } from "./eval-curve.ts";
@@ -49,7 +50,9 @@ export interface AnalogReport {
   readonly returned: readonly string[];
   /** Of the first device: what programming the tiles took, and fitting the corrections to them. */
   readonly placed: LinkCost;
-  readonly calibrated: LinkCost;
+  readonly calibrated: FitCost;
+  /** Also of the first device: how wide its accumulators are, and what the sums of each layer take at most. */
+  readonly accumulators: { readonly bits: number; readonly layers: readonly LayerAccumulation[] };
   /** What brings an accelerator that has aged since its calibration back, from the cheapest step to the dearest. */
   readonly recovery: readonly RecoveryStep[];
 }
@@ -61,6 +64,11 @@ export interface LinkCost {
   readonly linkSeconds: number;
   /** Of this machine, the emulated device included. */
   readonly seconds: number;
+}
+
+export interface FitCost extends LinkCost {
+  /** Of these, what is computed here and not on the device. */
+  readonly fitSeconds: number;
 }
 
 export interface RecoveryStep extends LinkCost {

@@ -5,6 +5,10 @@
 #ifndef CHIP_TILES
 #define CHIP_TILES 32
 #endif
+/* So does a chip with a narrower accumulator. */
+#ifndef CHIP_ACCUMULATOR_BITS
+#define CHIP_ACCUMULATOR_BITS 32
+#endif
 #define CHIP_ROWS 64
 #define CHIP_COLUMNS 64
 #define CHIP_WEIGHT_BITS 4
