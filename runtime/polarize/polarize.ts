@@ -33,6 +33,13 @@ export interface Calibration {
   readonly samples: number;
   /** Of the surrogate paths; 0 corrects gain and bias only. */
   readonly rank: number;
+  /** How far ranks may grow on a drifted accelerator: what a path may take of its layer's own multiplications. */
+  readonly macsShare?: number | undefined;
+  /**
+   * An accelerator's layer with more relative error than this after its correction is left to the digital kernels. Left
+   * out: none is.
+   */
+  readonly digitalAbove?: number | undefined;
   /** Overrides the rank of the digital path for the layers that it names. */
   readonly mix?: Mix | undefined;
   readonly kernels: LoadKernels;
@@ -77,11 +84,11 @@ export function uncorrected(model: QuantizedModel): PolarizedModel {
   };
 }
 
-/** A layer with more relative error than this after its correction is left to the digital kernels; 0.1 is usual. */
-const UNRECOVERED = 0.5;
-
-/** What is fitted of a drifted accelerator's corrections: gain and offset of each column, or the low rank as well. */
-export type Refit = "columns" | "all";
+/**
+ * What is fitted of a drifted accelerator's corrections: gain and offset of each column, the low rank as well, or a higher
+ * one where the error asks for it.
+ */
+export type Refit = "columns" | "all" | "grown";
 
 /**
  * Corrects the layers that `unit` holds for the products that it really answers. The digital corrections stay as they
@@ -97,6 +104,7 @@ export async function polarizeAccelerator(
 ): Promise<PolarizedModel> {
   const replay = replayOf(model, calibration);
   const layers = new Map(model.layers);
+  const { digitalAbove = Number.POSITIVE_INFINITY } = calibration;
   let done = 0;
   for (const node of model.graph.nodes) {
     if (!isMatmul(node) || !unit.layers.has(node.name)) {
@@ -116,10 +124,10 @@ export async function polarizeAccelerator(
             answers,
             entry(calibration.float.weights, node.name).weights,
             await unit.nominal(node.name),
-            calibration.rank,
+            refit === "grown" ? grownRank(node, calibration) : calibration.rank,
           );
     const error = errorLeft(sight, answers, accelerator);
-    if (error > UNRECOVERED) {
+    if (error > digitalAbove) {
       calibration.onReturned?.(node.name, error);
       layers.set(node.name, { ...entry(layers, node.name), accelerator: undefined });
       replay.advance(node, layers.get(node.name));
@@ -129,6 +137,11 @@ export async function polarizeAccelerator(
     replay.advanceWith(node, accelerator, vectors, products);
   }
   return { ...model, layers, accelerator: { uid: unit.uid } };
+}
+
+/** A path of rank r takes r (rows + columns) multiplications for each vector, the layer itself rows x columns. */
+function grownRank({ rows, columns }: Layer, { rank, macsShare = 0 }: Calibration): number {
+  return Math.max(rank, Math.floor((macsShare * rows * columns) / (rows + columns)));
 }
 
 /** The accelerator's answers taken at face value: what polarizeAccelerator is measured against. */

@@ -1,4 +1,4 @@
-import type { DeviceProfile } from "../../device-profiles/device.ts";
+import { type DeviceProfile, digitalAbovePct } from "../../device-profiles/device.ts";
 import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { openTeacher } from "../kernels/float.ts";
@@ -21,7 +21,7 @@ export interface PrepareJob {
   readonly name: string;
   /** Unlabeled calibration samples, [count, ...] with the model's input shape (NHWC) after the count, or what is known of them. */
   readonly samples: Samples;
-  readonly profile: Pick<DeviceProfile, "quantization" | "surrogate" | "calibration">;
+  readonly profile: Pick<DeviceProfile, "quantization" | "surrogate" | "calibration" | "drift">;
 }
 
 export interface Progress {
@@ -102,7 +102,10 @@ export async function calibrationOf(float: FloatModel, job: PrepareJob, report: 
     const names = float.graph.nodes.map(({ name }) => name);
     const { taps } = await teacher.run(samples.data, count, names);
     const observed = new Map([...taps, [float.graph.input.name, samples.data]]);
-    return { float, observed, samples: count, rank: job.profile.surrogate.rank, kernels: await loadWasm() };
+    const { rank, driftedMacsPct = 0 } = job.profile.surrogate;
+    const macsShare = driftedMacsPct / 100;
+    const digitalAbove = digitalAbovePct(job.profile.drift) / 100;
+    return { float, observed, samples: count, rank, macsShare, digitalAbove, kernels: await loadWasm() };
   } finally {
     teacher.close();
   }

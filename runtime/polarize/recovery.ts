@@ -1,6 +1,6 @@
 import type { PolarizedModel } from "../model/stages.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
-import { type Calibration, polarizeAccelerator } from "./polarize.ts";
+import { type Calibration, polarizeAccelerator, type Refit } from "./polarize.ts";
 
 /** A model, and the tiles that its corrections are fitted to. */
 export interface Placed {
@@ -49,20 +49,21 @@ export interface Recovery extends Placed {
 
 /**
  * The refit order: what costs least comes first. The tiles trim themselves without samples. Gain and offset of each
- * column have two unknowns and are found from a few samples; the low rank has many; programming wears the cells, takes
- * longest, and has to be fitted anew as well.
+ * column have two unknowns and are found from a few samples; the low rank has many, and more of it makes each inference
+ * dearer; programming wears the cells, takes longest, and has to be fitted anew as well.
  */
 export function recoverySteps(
   installed: Placed,
   calibration: Calibration,
   reprogram: () => Promise<Placed>,
 ): readonly RecoveryStep[] {
-  const { model, unit } = installed;
-  const { samples } = calibration;
-  const refitted = async (to: Placed, refit?: "columns"): Promise<Placed> => ({
+  const { unit } = installed;
+  const { samples, macsShare = 0 } = calibration;
+  const refitted = async (to: Placed, refit?: Refit): Promise<Placed> => ({
     model: await polarizeAccelerator(to.model, calibration, to.unit, refit),
     unit: to.unit,
   });
+  const fitting = { samples, programs: false, lasts: false };
   return [
     {
       step: "tiles trimmed",
@@ -74,14 +75,9 @@ export function recoverySteps(
         return installed;
       },
     },
-    {
-      step: "gain, offset per column",
-      samples,
-      programs: false,
-      lasts: false,
-      work: () => refitted({ model, unit }, "columns"),
-    },
-    { step: "low rank", samples, programs: false, lasts: false, work: () => refitted({ model, unit }) },
+    { ...fitting, step: "gain, offset per column", work: () => refitted(installed, "columns") },
+    { ...fitting, step: "low rank", work: () => refitted(installed) },
+    ...(macsShare > 0 ? [{ ...fitting, step: "higher rank", work: () => refitted(installed, "grown") }] : []),
     { step: "reprogrammed", samples, programs: true, lasts: true, work: async () => refitted(await reprogram()) },
   ];
 }

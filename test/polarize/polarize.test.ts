@@ -136,6 +136,21 @@ test("a refit of columns takes back a drift of gains, and keeps the low-rank pat
   }
 });
 
+test("after drift ranks may grow, as far as their share of the layer's multiplications allows", async () => {
+  const digital = polarize(quantizeModel(float, observed, policy("int8")), calibration(4));
+  const unit = analogUnit();
+  const little = await polarizeAccelerator(digital, { ...calibration(1), macsShare: 0.5 }, unit);
+  const grown = await polarizeAccelerator(digital, { ...calibration(1), macsShare: 0.5 }, unit, "grown");
+  for (const { name, rows, columns } of residualGraph.nodes
+    .filter(isMatmul)
+    .filter((node) => unit.layers.has(node.name))) {
+    const [one, rank] = [little, grown].map(({ layers }) => layers.get(name)?.accelerator?.surrogate?.rank ?? 0);
+    assert.ok(one === 1 && rank > 1 && rank * (rows + columns) <= 0.5 * rows * columns, `${name}: ${one}, ${rank}`);
+  }
+  const [before, after] = [await errorOf(little, unit), await errorOf(grown, unit)];
+  assert.ok(after < before, `${before} -> ${after}`);
+});
+
 test("a layer that no correction recovers goes back to the digital kernels, and is told", async () => {
   const digital = polarize(quantizeModel(float, observed, policy("int8")), calibration(4));
   const unit = analogUnit();
@@ -150,7 +165,10 @@ test("a layer that no correction recovers goes back to the digital kernels, and 
   };
   const returned: string[] = [];
   const onReturned = (layer: string): void => void returned.push(layer);
-  const corrected = await polarizeAccelerator(digital, { ...calibration(0), onReturned }, stuck);
+  const patient = await polarizeAccelerator(digital, { ...calibration(0), onReturned }, stuck);
+  assert.equal(returned, []);
+  assert.ok(patient.layers.get(broken)?.accelerator, "it was given up, and nobody had said when");
+  const corrected = await polarizeAccelerator(digital, { ...calibration(0), onReturned, digitalAbove: 0.3 }, stuck);
   assert.equal(returned, [broken]);
   assert.is(corrected.layers.get(broken)?.accelerator, undefined);
   assert.ok((await errorOf(corrected, stuck)) < 0.2);

@@ -87,6 +87,7 @@ test("cells that no correction recovers are programmed again before their layers
       ["tiles trimmed", 0],
       ["gain, offset per column", 0],
       ["low rank", 0],
+      ["higher rank", 0],
       ["reprogrammed", tiles],
     ],
   );

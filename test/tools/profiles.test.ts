@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { digitalAbovePct } from "../../device-profiles/device.ts";
 import {
   loadAcceleratorProfile,
   loadProfile,
@@ -70,6 +71,12 @@ test("a source covers what is below its path, and not what only begins alike", (
   assert.equal(withoutValue(profile), ["mem", "cpu.gpu"]);
 });
 
+test("layers go back to digital above what the profile says, or what its agreement makes of it", () => {
+  assert.is(digitalAbovePct({ recalibrateBelowPct: 75 }), 50);
+  assert.ok(Math.abs(digitalAbovePct({ recalibrateBelowPct: 90 }) - 31.6) < 0.05);
+  assert.is(digitalAbovePct({ recalibrateBelowPct: 90, digitalAbovePct: 0 }), 0);
+});
+
 /** raspberry-pi-4.json with other values at the top level. */
 function changed(changes: Record<string, unknown>): string {
   return JSON.stringify({ ...JSON.parse(pi4), ...changes });
@@ -86,6 +93,16 @@ const invalid: readonly (readonly [string, string, readonly string[]])[] = [
     "a number out of range",
     changed({ surrogate: { rank: 65 } }),
     ["profile.surrogate.rank: expected at most 64, found 65"],
+  ],
+  [
+    "a path that costs more than its layer",
+    changed({ surrogate: { rank: 8, driftedMacsPct: 101 } }),
+    ["profile.surrogate.driftedMacsPct: expected at most 100, found 101"],
+  ],
+  [
+    "a layer's error that is none",
+    changed({ drift: { ...drift, digitalAbovePct: -1 } }),
+    ["profile.drift.digitalAbovePct: expected at least 0, found -1"],
   ],
   [
     "all problems at once",

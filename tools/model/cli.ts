@@ -163,7 +163,7 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers, returned,
     placed: {linkBytes, linkSeconds, seconds}, calibrated: {.., fitSeconds},
     accumulators: {bits, layers: [{layer, segments, wholeSegments, bits}]},
-    recovery: [{step, score: {..}, samples, products, programs, linkBytes, linkSeconds, seconds}], of an aged one} | null,
+    recovery: [{step, score: {..}, samples, products, programs, extraMacsPct, linkBytes, linkSeconds, seconds}], of an aged one} | null,
   gates: {highBits, safe: {score, layers: [{layer, sparsity, vectorSparsity}], savedPct, savedByVectorsPct},
     budget: {.., share}} | null,
   tileGates: {highBits, whole: {score, linkBytes, linkSeconds, seconds}, safe: {.., layers: [{layer, sparsity,

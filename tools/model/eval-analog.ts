@@ -1,5 +1,6 @@
 import { type OpenAccelerator, openAccelerator, parseAge } from "../../firmware-bridge/open.ts";
 import type { AcceleratorUnit } from "../../firmware-bridge/tiles/accelerator.ts";
+import { isMatmul, macs, positions } from "../../runtime/model/graph.ts";
 import type { PolarizedModel } from "../../runtime/model/stages.ts";
 import { openPlan } from "../../runtime/plan/open.ts";
 import type { Runner } from "../../runtime/plan/run.ts";
@@ -101,14 +102,13 @@ async function attempt(
     const known = { quantized, layers, placed, calibrated, accumulators };
     if (ageSeconds === 0) return { ...known, corrected: await scoreOf(fresh), recovery: [] };
     const recovery = await recover(fresh, fitted, device, unit, scoreOf);
-    return { ...known, corrected: recovery[REFITTED].score, recovery };
+    // The last step that leaves the cells as they are.
+    const refitted = recovery.filter(({ programs }) => programs === 0);
+    return { ...known, corrected: refitted[refitted.length - 1].score, recovery };
   } finally {
     await device.close();
   }
 }
-
-/** The last step that leaves the cells as they are. */
-const REFITTED = 3;
 
 /** The score and the cost of each step, whether it is needed or not. */
 async function recover(
@@ -130,9 +130,21 @@ async function recover(
     const { made, ...cost } = await costOf(device, work);
     const products = (await unit.status()).products - before;
     const score = await scoreOf(made.model);
-    recovery.push({ step, score, samples, products, programs: programs ? unit.tilesUsed : 0, ...cost });
+    const extraMacsPct = extraMacsOf(made.model, unit);
+    recovery.push({ step, score, samples, products, programs: programs ? unit.tilesUsed : 0, extraMacsPct, ...cost });
   }
   return recovery;
+}
+
+/** What the low rank takes, per cent of the multiplications on the tiles. */
+function extraMacsOf({ graph, layers }: PolarizedModel, unit: MatmulUnit): number {
+  let [main, extra] = [0, 0];
+  for (const node of graph.nodes.filter(isMatmul).filter(({ name }) => unit.layers.has(name))) {
+    const rank = layers.get(node.name)?.accelerator?.surrogate?.rank ?? 0;
+    main += macs(node);
+    extra += rank * (node.rows + node.columns) * positions(node);
+  }
+  return main > 0 ? (100 * extra) / main : 0;
 }
 
 /** What `work` makes, and what it takes. */

@@ -179,15 +179,17 @@ function recoveryTable(recovery: readonly RecoveryStep[]): string {
       { title: "recovery from drift" },
       { title: "accuracy", align: "right" },
       { title: "agreement", align: "right" },
+      { title: "MACs", align: "right" },
       { title: "samples", align: "right" },
       { title: "products", align: "right" },
       { title: "tiles programmed", align: "right" },
       { title: "on the link", align: "right" },
     ],
-    recovery.map(({ step, score, samples, products, programs, ...cost }) => [
+    recovery.map(({ step, score, samples, products, programs, extraMacsPct, ...cost }) => [
       step,
       percent(score.accuracy),
       percent(score.agreement),
+      `+${extraMacsPct.toFixed(0)} %`,
       String(samples),
       thousands(products),
       String(programs),

@@ -78,6 +78,8 @@ export interface RecoveryStep extends LinkCost {
   readonly samples: number;
   readonly products: number;
   readonly programs: number;
+  /** What the low rank adds to each inference from then on, per cent of the multiplications on the tiles. */
+  readonly extraMacsPct: number;
 }
 
 export interface ParetoPoint {

@@ -218,7 +218,7 @@ function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProf
       budget: budgetOf(options) ?? (format === undefined ? budget : undefined),
       criterion: options.criterion ?? criterion,
     },
-    surrogate: { rank: rank ?? profile.surrogate.rank },
+    surrogate: { ...profile.surrogate, rank: rank ?? profile.surrogate.rank },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
   };
 }
