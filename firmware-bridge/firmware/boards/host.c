@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "hal.h"
 #include "images.h"
+#include "memory-slots.h"
 #include "session.h"
 #include "slots.h"
 
@@ -73,21 +74,9 @@ void hal_reset(void) { flush(); }
 const board_straps *hal_straps(void) { return &straps; }
 const board_bench *hal_bench(void) { return NULL; }
 
-uint32_t hal_slot_bytes(void) { return flash == NULL ? 0 : SLOT_BYTES; }
-const uint8_t *hal_slot(unsigned slot) { return flash + slot * SLOT_BYTES; }
-uint8_t hal_marks(void) { return flash == NULL ? 0 : flash[2 * SLOT_BYTES]; }
-void hal_set_marks(uint8_t marks) { flash[2 * SLOT_BYTES] = marks; }
+const uint32_t memory_slot_bytes = SLOT_BYTES;
+uint8_t *memory_slots(void) { return flash; }
 const char *hal_board(void) { return "host"; }
-
-bool hal_slot_erase(unsigned slot) {
-    for (uint32_t i = 0; i < SLOT_BYTES; i++) flash[slot * SLOT_BYTES + i] = 0xff;
-    return true;
-}
-
-bool hal_slot_write(unsigned slot, uint32_t offset, const uint8_t *bytes, size_t length) {
-    for (size_t i = 0; i < length; i++) flash[slot * SLOT_BYTES + offset + i] = bytes[i];
-    return true;
-}
 
 static void open_flash(const char *path) {
     const int file = open(path, O_RDWR);

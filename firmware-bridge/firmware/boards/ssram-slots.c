@@ -5,6 +5,7 @@
 #include "boot.h"
 #include "images.h"
 #include "line.h"
+#include "memory-slots.h"
 #include "slots.h"
 
 #define SLOT_BYTES 131072u
@@ -13,21 +14,9 @@
 extern uint8_t _slots[2 * SLOT_BYTES + 1];
 extern uint8_t _update_start[SLOT_BYTES];
 
-uint32_t hal_slot_bytes(void) { return SLOT_BYTES; }
-const uint8_t *hal_slot(unsigned slot) { return _slots + slot * SLOT_BYTES; }
-uint8_t hal_marks(void) { return _slots[2 * SLOT_BYTES]; }
-void hal_set_marks(uint8_t marks) { _slots[2 * SLOT_BYTES] = marks; }
+const uint32_t memory_slot_bytes = SLOT_BYTES;
+uint8_t *memory_slots(void) { return _slots; }
 const char *hal_board(void) { return BOARD; }
-
-bool hal_slot_erase(unsigned slot) {
-    for (uint32_t i = 0; i < SLOT_BYTES; i++) _slots[slot * SLOT_BYTES + i] = 0xff;
-    return true;
-}
-
-bool hal_slot_write(unsigned slot, uint32_t offset, const uint8_t *bytes, size_t length) {
-    for (size_t i = 0; i < length; i++) _slots[slot * SLOT_BYTES + offset + i] = bytes[i];
-    return true;
-}
 
 /* As the core does after a reset: the first two words are the stack and the entry. */
 static _Noreturn void enter(const uint8_t *vectors) {
