@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
+import { asset } from "../../runtime/base/assets.ts";
 
 /** A file of the real models and data beside the project, or `undefined`, said once, where they aren't. */
 export function sharedData(path: string): URL | undefined {
-  const folder = new URL("../../../shared/data/", import.meta.url);
+  const folder = asset("../shared/data/");
   if (existsSync(folder)) return new URL(path, folder);
   if (!told) process.stdout.write("skipped: ../shared/data is not here\n");
   told = true;

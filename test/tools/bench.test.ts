@@ -27,9 +27,10 @@ test("both formats are timed in processes of their own, and compared", async () 
     report.runs.map(({ name }) => name),
     ["polaredge int8", "polaredge nf4 rank 8", "bare node"],
   );
-  for (const { name, minUs, medianUs, p999Us, tail, rssMb, coldMs } of report.runs) {
+  for (const { name, minUs, medianUs, p999Us, tail, floor, rssMb, coldMs } of report.runs) {
     assert.ok(minUs >= 0 && minUs <= medianUs && medianUs <= p999Us, name);
     assert.is(tail, p999Us / medianUs);
+    assert.ok(floor >= 1, `${name}: ${floor}`);
     assert.ok(rssMb > 10 && coldMs > 10, `${name}: ${rssMb} MB, ${coldMs} ms`);
   }
   const [int8, nf4] = report.runs;

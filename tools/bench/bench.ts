@@ -122,6 +122,7 @@ function together(runs: readonly (Figures & { coldMs: number })[]): Omit<Run, "n
     medianUs: middle(({ medianUs }) => medianUs),
     p999Us: middle(({ p999Us }) => p999Us),
     tail: middle(({ p999Us, medianUs }) => p999Us / medianUs),
+    floor: middle(({ floor }) => floor),
     rssMb: middle(({ rssMb }) => rssMb),
     coldMs: Math.min(...runs.map(({ coldMs }) => coldMs)),
   };

@@ -47,17 +47,18 @@ export function benchText({ model, node, cpu, processes, rounds, runs, stepNs, r
         right("median µs"),
         right("p99.9 µs"),
         right("tail"),
+        right("floor"),
         right("times"),
         right("cold ms"),
         right("RSS MB"),
         { title: "" },
       ],
-      runs.map(({ name, minUs, medianUs, p999Us, tail, coldMs, rssMb }) => {
+      runs.map(({ name, minUs, medianUs, p999Us, tail, floor, coldMs, rssMb }) => {
         const measured = name !== "bare node";
         const ratio = ratios[name];
         return [
           name,
-          ...[minUs, medianUs, p999Us, tail].map((value) => (measured ? value.toFixed(1) : "")),
+          ...[minUs, medianUs, p999Us, tail, floor].map((value) => (measured ? value.toFixed(1) : "")),
           ratio ? `${ratio.min.toFixed(2)} / ${ratio.median.toFixed(2)}` : "",
           coldMs.toFixed(0),
           rssMb.toFixed(0),
@@ -66,7 +67,8 @@ export function benchText({ model, node, cpu, processes, rounds, runs, stepNs, r
       }),
     ),
     "",
-    `tail: p99.9 over the median; times: how many times as long as ${runs[0].name}, minimum / median`,
+    "tail: p99.9 over the median; floor: the same of a plain loop that takes turns with the engine, so the machine's own",
+    `times: how many times as long as ${runs[0].name}, minimum / median`,
     `A step of a plan takes ${stepNs.min.toFixed(1)} ns (median ${stepNs.median.toFixed(1)}) when it has nothing to compute.`,
   ].join("\n");
 }

@@ -13,6 +13,8 @@ export interface Figures {
   readonly minUs: number;
   readonly medianUs: number;
   readonly p999Us: number;
+  /** The tail (p99.9 over the median) that the machine gives a loop which is no engine, in the same process. */
+  readonly floor: number;
   readonly rssMb: number;
 }
 
