@@ -32,9 +32,17 @@ export const descriptors = {
     rank: "usize",
     b: "usize",
     z: "usize",
-    zBytes: "usize",
     residual: "usize",
     residualScale: "f32",
+  },
+  Projection: {
+    runs: "usize",
+    panels: "usize",
+    weights: "usize",
+    starts: "usize",
+    scales: "usize",
+    bias: "usize",
+    z: "usize",
   },
   Convolution: {
     window: "Window",
@@ -43,7 +51,7 @@ export const descriptors = {
     rowBytes: "usize",
     gathered: "Window",
     main: "Product",
-    side: "Product",
+    projection: "Projection",
   },
   Depthwise: {
     window: "Window",

@@ -27,10 +27,12 @@ export function panelsOf(columns: number): number {
 
 export function packSteps(offsets: Int32Array, blockLength: number): PackedSteps {
   const count = Math.ceil(offsets.length / blockLength);
-  const blocks = Array.from({ length: count }, (_, block) =>
-    pairSteps(groupRows(offsets, block * blockLength, Math.min(offsets.length, (block + 1) * blockLength)), offsets),
-  );
-  return { runs: Int32Array.from(blocks.flatMap((steps) => runsOf(steps, offsets))), blocks, steps: blocks.flat() };
+  const blocks = Array.from({ length: count }, (_, block) => {
+    const rows = groupRows(offsets, block * blockLength, Math.min(offsets.length, (block + 1) * blockLength));
+    return pairSteps(rows, offsets);
+  });
+  const runs = Int32Array.from(blocks.flatMap((steps) => runsOf(steps, offsets)));
+  return { runs, blocks, steps: blocks.flat() };
 }
 
 /** The part of the table for one block. */
@@ -84,36 +86,43 @@ export function isNarrow(codes: Int8Array, columns: number, steps: readonly RowG
   });
 }
 
-/** Where the weights of a step and a panel are kept: where each of its four rows begins, and from column to column. */
+/**
+ * Where the weights of a pair of steps and a panel of so many columns are kept: where the rows of the first one begin,
+ * how far behind those of the second one are, and from column to column.
+ */
 interface Order {
+  readonly width: number;
   readonly rows: readonly number[];
+  readonly second: number;
   readonly column: number;
 }
-export const IN_PAIRS: Order = { rows: [0, 1, 16, 17], column: 2 };
-export const IN_FOURS: Order = { rows: [0, 1, 2, 3], column: 4 };
+export const IN_PAIRS: Order = { width: 8, rows: [0, 1, 16, 17], second: 32, column: 2 };
+export const IN_FOURS: Order = { width: 8, rows: [0, 1, 2, 3], second: 32, column: 4 };
+/** Of a projection (assembly/projection.ts). */
+export const IN_PAIRS_BY_FOUR: Order = { width: 4, rows: [0, 1, 8, 9], second: 16, column: 2 };
+export const IN_EIGHTS: Order = { width: 4, rows: [0, 1, 2, 3], second: 4, column: 8 };
 
-/** `codes` is rows x columns; the result is panels x steps x 32. */
+/** `codes` is rows x columns; the result is panels x steps x 4 rows x the panel's columns. */
 export function packWeights(codes: Int8Array, columns: number, steps: readonly RowGroup[], order: Order): Int8Array {
-  const panelBytes = steps.length * STEP_BYTES;
-  const packed = new Int8Array(panelsOf(columns) * panelBytes);
+  const stepBytes = STEP * order.width;
+  const panelBytes = steps.length * stepBytes;
+  const packed = new Int8Array(Math.ceil(columns / order.width) * panelBytes);
   for (const [step, { row, count }] of steps.entries()) {
     for (let k = 0; k < count; k++) {
       const from = (row + k) * columns;
-      packRow(
-        codes.subarray(from, from + columns),
-        packed,
-        step * STEP_BYTES + order.rows[k],
-        panelBytes,
-        order.column,
-      );
+      const to = (step >> 1) * 2 * stepBytes + (step & 1) * order.second + order.rows[k];
+      packRow(codes.subarray(from, from + columns), packed, to, panelBytes, order);
     }
   }
   return packed;
 }
 
 /** Of its own: what is called often is compiled sooner than a long loop. */
-function packRow(row: Int8Array, packed: Int8Array, at: number, panelBytes: number, column: number): void {
-  for (let j = 0; j < row.length; j++) packed[at + (j >> 3) * panelBytes + (j & 7) * column] = row[j];
+function packRow(row: Int8Array, packed: Int8Array, at: number, panelBytes: number, { width, column }: Order): void {
+  for (let panel = 0, to = at; panel < row.length; panel += width, to += panelBytes) {
+    const end = Math.min(width, row.length - panel);
+    for (let j = 0; j < end; j++) packed[to + j * column] = row[panel + j];
+  }
 }
 
 /** What sums of signed codes lack: 128 times the sum of each block's weights, panels x blocks x 8. */

@@ -1,14 +1,14 @@
-import { NO_CLAMP } from "../model/graph.ts";
 import type { Family } from "./family.ts";
 import { type Folded, type FoldedSurrogate, foldProduct, saturates } from "./folding.ts";
 import type { Memory } from "./memory.ts";
 import type { ConvStep } from "./step.ts";
 import { describe, describeTarget } from "./wasm-descriptors.ts";
 import {
+  IN_EIGHTS,
   IN_FOURS,
   IN_PAIRS,
+  IN_PAIRS_BY_FOUR,
   isNarrow,
-  PANEL,
   packPanels,
   packStarts,
   packSteps,
@@ -20,7 +20,7 @@ import { describeGathered, describeWindow } from "./wasm-window.ts";
 import { windowsOf } from "./windows.ts";
 
 /** Windows whose z and codes are kept at a time (assembly/convolution.ts). */
-const STRIP = 32;
+const STRIP = 64;
 /** What is copied at a time. */
 const VECTOR = 16;
 
@@ -37,11 +37,10 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
   const rank = surrogate?.rank ?? 0;
   const windows = windowsOf(step);
   const [, , channels] = input.shape;
-  const rows = panelsOf(weights.columns) + panelsOf(rank) > 1 ? shortRows(windows.taps, channels) : [];
+  const rows = panelsOf(weights.columns) + rank > 1 ? shortRows(windows.taps, channels) : [];
   const offsets =
     rows.length > 0 ? Int32Array.from({ length: weights.rows }, (_, i) => i) : rowOffsets(windows.taps, channels);
-  const zPitch = PANEL * panelsOf(rank);
-  const z = memory.keep(new Float32Array(STRIP * zPitch));
+  const z = memory.keep(new Float32Array(STRIP * IN_EIGHTS.width * Math.ceil(rank / IN_EIGHTS.width)));
   const main = packWeighted(memory, weights.codes, folded, offsets, weights.blockLength, family);
   if (rows.length > 0) memory.scratch(windows.height * windows.pitch + STRIP * weights.rows + VECTOR);
   const descriptor = describe(memory, "Convolution", {
@@ -56,44 +55,34 @@ export function packConv(memory: Memory, step: ConvStep, family: Family): Packed
       rank,
       b: surrogate ? memory.keep(packPanels(surrogate.b, weights.columns)) : 0,
       z,
-      zBytes: 4 * zPitch,
       residual: residual ? memory.address(residual) : 0,
       residualScale: folded.residualScale,
     }),
-    // A side product runs in the same module as the main one.
-    side: describeSide(memory, surrogate, offsets, z, main.narrow ? family : "plain"),
+    // It runs in the same module as the product.
+    projection: describeProjection(memory, surrogate, offsets, z, main.narrow ? family : "plain"),
   });
   return { kernel: main.narrow ? "conv2d_narrow" : "conv2d", descriptor };
 }
 
-/** The surrogate's first factor as a product of its own, with z as its output; without one, a product of no columns. */
-function describeSide(
+/** The surrogate's first factor; without a surrogate, of no ranks. Its weights are narrow (folding.ts). */
+function describeProjection(
   memory: Memory,
   surrogate: FoldedSurrogate | undefined,
   offsets: Int32Array,
   z: number,
   family: Family,
 ): number {
-  const { a, rank, ...scaled } = surrogate ?? NOTHING;
-  const rows = surrogate ? offsets : new Int32Array();
-  const side = packWeighted(memory, a, scaled, rows, Math.max(1, rows.length), family);
-  const { min, max } = NO_CLAMP;
-  return describe(memory, "Product", {
-    ...side.fields,
-    target: describe(memory, "Target", {
-      output: z,
-      columns: PANEL * panelsOf(rank),
-      codes: 0,
-      saturates: 1,
-      lowest: min,
-      highest: max,
-    }),
-    rank: 0,
-    b: 0,
-    z: 0,
-    zBytes: 0,
-    residual: 0,
-    residualScale: 0,
+  const { a, rank, scales, bias } = surrogate ?? NOTHING;
+  const packed = packSteps(surrogate ? offsets : new Int32Array(), offsets.length);
+  const order = family === "plain" ? IN_PAIRS_BY_FOUR : IN_EIGHTS;
+  return describe(memory, "Projection", {
+    runs: memory.keep(packed.runs),
+    panels: Math.ceil(rank / order.width),
+    weights: memory.keep(packWeights(a, rank, packed.steps, order)),
+    starts: memory.keep(family === "dot4" ? packStarts(a, rank, packed) : new Int32Array()),
+    scales: memory.keep(packPanels(scales, rank)),
+    bias: memory.keep(packPanels(bias, rank)),
+    z,
   });
 }
 

@@ -3,7 +3,14 @@ import * as assert from "uvu/assert";
 import { candidates, isExact } from "../../runtime/kernels/family.ts";
 import { loadReference } from "../../runtime/kernels/reference.ts";
 import { loadPlain, loadWasm } from "../../runtime/kernels/wasm.ts";
-import { IN_FOURS, isNarrow, packStarts, packSteps, packWeights } from "../../runtime/kernels/wasm-packing.ts";
+import {
+  IN_EIGHTS,
+  IN_FOURS,
+  isNarrow,
+  packStarts,
+  packSteps,
+  packWeights,
+} from "../../runtime/kernels/wasm-packing.ts";
 
 const test = suite("kernel families");
 
@@ -74,6 +81,24 @@ test("narrow weights are packed four rows of a column at a time", () => {
     weights.reduce((sum, w) => sum + w, 0),
     28,
   );
+});
+
+test("narrow weights of a projection are packed eight rows of a column at a time, four columns to a panel", () => {
+  const rows = 8;
+  const columns = 5;
+  const codes = Int8Array.from({ length: rows * columns }, (_, i) => i);
+  const { steps } = packSteps(
+    Int32Array.from({ length: rows }, (_, k) => k),
+    rows,
+  );
+  const weights = packWeights(codes, columns, steps, IN_EIGHTS);
+  assert.is(weights.length, 64);
+  for (let j = 0; j < columns; j++) {
+    assert.equal(
+      [...weights.subarray(8 * j, 8 * j + rows)],
+      Array.from({ length: rows }, (_, k) => k * columns + j),
+    );
+  }
 });
 
 test("runs: how many per block, then where each begins and how many codes its pairs of steps take", () => {

@@ -62,7 +62,7 @@ const convolutions: Record<string, ConvCase> = {
   "pointwise 5x7x17 -> 10, f32, rank 1": { input: [5, 7, 17], columns: 10, rank: 1, type: "f32" },
   "pointwise 4x4x24 -> 9, blocks of 10, rank 11": { input: [4, 4, 24], columns: 9, blockLength: 10, rank: 11 },
   "pointwise, stride 2": { input: [7, 8, 12], columns: 8, window: { stride: [2, 2] } },
-  "3x3x16 -> 16, blocks of 32, rank 8": { input: [8, 8, 16], columns: 16, window: same3x3, blockLength: 32, rank: 8 },
+  "3x3x16 -> 16, blocks of 32, rank 8": { input: [9, 11, 16], columns: 16, window: same3x3, blockLength: 32, rank: 8 },
   "3x3x3 -> 8": { input: [9, 9, 3], columns: 8, window: same3x3, clamp: relu6 },
   "3x3x3 -> 5, f32, blocks of 8": {
     input: [6, 5, 3],

@@ -1,6 +1,7 @@
 import { Convolution } from "./descriptors";
 import { imageOf, scratch, windowAt } from "./memory";
 import { product1, product4 } from "./product";
+import { project } from "./projection";
 
 export function conv2d(d: Convolution): void {
   convolve<i8>(d);
@@ -16,21 +17,24 @@ function convolve<W>(d: Convolution): void {
   const window = d.window, image = imageOf(window);
   const positions = window.positions, alone = (positions & 3) == 1 && !d.rows;
   matrix<W>(d, image, alone ? positions - 1 : positions);
-  if (alone) vector<W>(d, windowAt(window, image, positions - 1), positions - 1);
+  if (!alone) return;
+  const last = positions - 1, main = d.main;
+  if (d.projection.panels) project<W>(d.projection, window, image, last, 1);
+  product1<W>(main, windowAt(window, image, last), <usize>(last * main.target.columns));
 }
 
 /** For how many windows there is room for z and for their codes (wasm-product.ts). */
-const STRIP: i32 = 32;
+const STRIP: i32 = 64;
 
 /** The surrogate's z first, strip by strip, of whole fours. */
 function matrix<W>(d: Convolution, image: usize, positions: i32): void {
-  const main = d.main, side = d.side, rows = d.rows;
-  const strip = side.panels || rows ? STRIP : positions;
+  const main = d.main, projection = d.projection, rows = d.rows;
+  const strip = projection.panels || rows ? STRIP : positions;
   const window = rows ? d.gathered : d.window, codes = rows ? scratch() + d.window.imageBytes : image;
   for (let p = 0; p < positions; p += strip) {
     const count = min(strip, positions - p), from = rows ? 0 : p;
     if (rows) gather(d, image, p, (count + 3) & ~3, codes);
-    if (side.panels) product4<W>(side, window, codes, from, (count + 3) & ~3, 0);
+    if (projection.panels) project<W>(projection, window, codes, from, count);
     product4<W>(main, window, codes, from, count, p);
   }
 }
@@ -50,9 +54,4 @@ function gather(d: Convolution, image: usize, from: i32, count: i32, to: usize):
     x = 0;
     at = windowAt(window, image, from);
   }
-}
-
-function vector<W>(d: Convolution, at: usize, position: i32): void {
-  product1<W>(d.side, at, 0);
-  product1<W>(d.main, at, <usize>(position * d.main.target.columns));
 }

@@ -48,17 +48,29 @@ export class Product {
   starts: usize;
   scales: usize;
   bias: usize;
-  /** ... + z b, where z is what the side product found for the window and b is rank x 8, panel by panel ... */
+  /** ... + z b, where z is what the projection found for the window and b is rank x 8, panel by panel ... */
   rank: usize;
   b: usize;
   z: usize;
-  zBytes: usize;
   /** ... + the codes of a residual in the output's shape (0: none), times a scale. */
   residual: usize;
   residualScale: f32;
 }
 
-/** The side product is the surrogate's first factor: z of some windows. Without a surrogate it has no panels. */
+/** The surrogate's first factor: z = bias + scale * (exact sum of codes), in panels of four columns; none without one. */
+@unmanaged
+export class Projection {
+  /** As a product's, one block. */
+  runs: usize;
+  panels: usize;
+  weights: usize;
+  starts: usize;
+  scales: usize;
+  bias: usize;
+  /** Of some windows: rank by rank, Z_PITCH apart. */
+  z: usize;
+}
+
 @unmanaged
 export class Convolution {
   window: Window;
@@ -69,7 +81,7 @@ export class Convolution {
   /** The copies of some windows as an image. */
   gathered: Window;
   main: Product;
-  side: Product;
+  projection: Projection;
 }
 
 @unmanaged

@@ -38,6 +38,12 @@ export function nextFour(at: usize, c: v128): v128 {
   return signed(v128.load32_splat(at, 4), c);
 }
 
+/** Eight codes twice. */
+@inline
+export function eight(at: usize, c: v128): v128 {
+  return signed(v128.load64_splat(at), c);
+}
+
 /** What sums begin with: 0, or for dot4 what the signed codes lack, 128 times the weights. */
 @inline
 export function begin<W>(starts: usize): v128 {

@@ -1,7 +1,9 @@
 import { Product, Window } from "./descriptors";
 import { begin, constant, dot, four, isNarrow, nextFour } from "./dot";
 import { values, windowAt } from "./memory";
-import { clamped, real, store8, toCodes } from "./storing";
+import { add2, codes, firstPair, secondPair } from "./pairs";
+import { Z_PITCH } from "./projection";
+import { clamped, real, store8, storePair, toCodes } from "./storing";
 
 /**
  * Exact sums of u8 codes times i8 weights for one or four windows and panels of eight columns, scaled block by block
@@ -11,25 +13,6 @@ import { clamped, real, store8, toCodes } from "./storing";
  * The `break`s in the innermost loops are never taken, as no address is 0. They part what is computed, because V8 of
  * Node 20 puts all loads of a part first, and for a whole step that takes more than the 15 registers there are.
  */
-
-// Wide weights: codes are widened to 16 bits and multiplied in pairs, each pair in all lanes.
-
-@inline
-function codes(at: usize): v128 {
-  return i16x8.extend_low_i8x16_u(v128.load32_zero(at));
-}
-@inline
-function firstPair(x: v128): v128 {
-  return v128.shuffle<i32>(x, x, 0, 0, 0, 0);
-}
-@inline
-function secondPair(x: v128): v128 {
-  return v128.shuffle<i32>(x, x, 1, 1, 1, 1);
-}
-@inline
-function add2(sum: v128, x: v128, w: v128, y: v128, v: v128): v128 {
-  return i32x4.add(i32x4.add(sum, i32x4.dot_i16x8_s(x, w)), i32x4.dot_i16x8_s(y, v));
-}
 
 @inline
 function addScaled(sum: v128, factor: v128, b: v128): v128 {
@@ -46,25 +29,17 @@ function addHigh(sum: v128, codes: v128, scale: v128): v128 {
   return real(i32x4.extend_high_i16x8_s(codes), scale, sum);
 }
 
-@inline
-function storePair(to: usize, low: v128, high: v128): void {
-  v128.store(to, low);
-  v128.store(to, high, 16);
-}
-
-
 /** `count` windows from number `from` on, four at a time, in all panels. Their outputs are number `to` and the next. */
 export function product4<W>(d: Product, window: Window, image: usize, from: i32, count: i32, to: i32): void {
   const c = constant();
-  const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank, zBytes = d.zBytes;
+  const panels = <i32>d.panels, blocks = d.blocks, rank = d.rank;
   const columns = d.target.columns, last = to + count - 1, width = window.width, step = window.stepX;
-  const floats = !d.target.codes && d.target.saturates;
   const simple = d.target.codes && d.target.saturates, output = d.target.output;
   const residual = d.residual, residualScale = f32x4.splat(d.residualScale);
   let x = from % width;
   let a0 = windowAt(window, image, from);
   let zs = d.z;
-  for (; to <= last; to += 4, zs += zBytes << 2) {
+  for (; to <= last; to += 4, zs += 16) {
     let a1 = a0 + step, a2 = a1 + step, a3 = a2 + step, next = a3 + step;
     from += 4;
     x += 4;
@@ -144,15 +119,15 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
       }
       bias += 32;
       let z = zs;
-      for (const bEnd = b + (rank << 5); b < bEnd; b += 32, z += 4) {
+      for (const bEnd = b + (rank << 5); b < bEnd; b += 32, z += Z_PITCH) {
         const b0 = v128.load(b), b1 = v128.load(b, 16);
         let factor = v128.load32_splat(z);
         y00 = addScaled(y00, factor, b0), y01 = addScaled(y01, factor, b1);
-        factor = v128.load32_splat(z + zBytes);
+        factor = v128.load32_splat(z, 4);
         y10 = addScaled(y10, factor, b0), y11 = addScaled(y11, factor, b1);
-        factor = v128.load32_splat(z + 2 * zBytes);
+        factor = v128.load32_splat(z, 8);
         y20 = addScaled(y20, factor, b0), y21 = addScaled(y21, factor, b1);
-        factor = v128.load32_splat(z + 3 * zBytes);
+        factor = v128.load32_splat(z, 12);
         y30 = addScaled(y30, factor, b0), y31 = addScaled(y31, factor, b1);
       }
       if (simple && column + 8 <= columns) {
@@ -172,12 +147,6 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
         v128.store64_lane(to + o1, toCodes(y10, y11), 0);
         v128.store64_lane(to + o2, toCodes(y20, y21), 0);
         v128.store64_lane(to + o3, toCodes(y30, y31), 0);
-        continue;
-      }
-      if (floats) {
-        const to = output + (<usize>column << 2);
-        storePair(to + (o0 << 2), y00, y01), storePair(to + (o1 << 2), y10, y11);
-        storePair(to + (o2 << 2), y20, y21), storePair(to + (o3 << 2), y30, y31);
         continue;
       }
       storePair(values, y00, y01), storePair(values + 32, y10, y11), storePair(values + 64, y20, y21), storePair(values + 96, y30, y31);
@@ -246,7 +215,7 @@ export function product1<W>(d: Product, a: usize, start: usize): void {
       y30 = real(s30, v128.load(f3), y30), y31 = real(s31, v128.load(f3, 16), y31);
     }
     let b0 = d.b + panel * rankBytes, b1 = d.b + panel1 * rankBytes, b2 = d.b + panel2 * rankBytes, b3 = d.b + panel3 * rankBytes;
-    for (let z = d.z, end = b0 + rankBytes; b0 < end; b0 += 32, b1 += 32, b2 += 32, b3 += 32, z += 4) {
+    for (let z = d.z, end = b0 + rankBytes; b0 < end; b0 += 32, b1 += 32, b2 += 32, b3 += 32, z += Z_PITCH) {
       const factor = v128.load32_splat(z);
       y00 = addScaled(y00, factor, v128.load(b0)), y01 = addScaled(y01, factor, v128.load(b0, 16));
       y10 = addScaled(y10, factor, v128.load(b1)), y11 = addScaled(y11, factor, v128.load(b1, 16));

@@ -21,6 +21,13 @@ export function toCodes(low: v128, high: v128): v128 {
   return i8x16.narrow_i16x8_u(pairs, pairs);
 }
 
+@inline
+export function storePair(to: usize, low: v128, high: v128): void {
+  v128.store(to, low);
+  v128.store(to, high, 16);
+}
+
+
 /** The first `count` (up to 16) bytes of v. */
 @inline
 export function storeBytes(to: usize, v: v128, count: i32): void {
