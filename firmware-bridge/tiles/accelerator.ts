@@ -109,6 +109,10 @@ export class AcceleratorUnit implements MatmulUnit {
     return this.#everyResident().length;
   }
 
+  get strengths(): readonly number[] {
+    return this.#everyResident().map(({ strength }) => strength);
+  }
+
   /** What is proved of the sums of each layer: see accumulator.ts. */
   get accumulation(): readonly LayerAccumulation[] {
     return [...this.#placed.values()].map(({ layer: { name, rows }, residents }) => ({
@@ -229,6 +233,7 @@ export class AcceleratorUnit implements MatmulUnit {
       resident.range = resident.freshRange;
       resident.worth = resident.block.worth;
       resident.trim = untrimmed(resident.block.columns);
+      resident.strength = 1;
       await programBlock(this.#session, resident.block, resident.range);
     });
     this.#programmings++;
@@ -240,6 +245,7 @@ export class AcceleratorUnit implements MatmulUnit {
   async #refit(resident: Resident): Promise<void> {
     const { block, emptyRow, typical, freshRange } = resident;
     const left = strengthOf(resident, await sumsOf(this.#session, resident, typical));
+    resident.strength = left;
     const strength = heldStrength(this.#profile, block, freshRange, left);
     resident.range = { steps: freshRange.steps.map((step) => step * strength), reads: freshRange.reads };
     if (emptyRow) {

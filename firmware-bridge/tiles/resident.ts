@@ -19,6 +19,8 @@ export interface Resident {
   /** What the cells make of the levels by now, rows x columns, in unit cells of a fresh tile's strength. */
   worth: Float32Array;
   trim: Trim;
+  /** Of its signals when it was last programmed or trimmed, of fresh ones'. */
+  strength: number;
   /** What an empty tile answered to one row (read-back.ts), where that was asked. */
   readonly emptyRow: Float64Array | undefined;
   /** Input bits x columns: what each used input bit adds to a sum, in converter codes; see offsets.ts. */
@@ -43,6 +45,7 @@ export function resident(
     range: freshRange,
     worth: block.worth,
     trim: untrimmed(block.columns),
+    strength: 1,
     emptyRow,
     offsets: new Float32Array(INPUT_BITS * block.columns),
     width: 2,

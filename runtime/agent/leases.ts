@@ -49,6 +49,16 @@ export class Leases implements LinkedAccelerator {
     return this.#current;
   }
 
+  /** Ends the lease: what served so far has corrections for other cells. */
+  async renewed(): Promise<MatmulUnit | undefined> {
+    const lease = this.#current;
+    if (lease?.lost !== false) return undefined;
+    lease.end();
+    this.#owners.clear();
+    this.#current = await lease.renewed();
+    return this.#current;
+  }
+
   /** The tiles as they are programmed now are right for this prepared model too: a refit has the weights of the one before. */
   grant(derived: string): void {
     this.#owners.add(derived);
@@ -91,6 +101,10 @@ class Lease implements MatmulUnit {
     return this.#ended ? new Set() : this.#unit.layers;
   }
 
+  get strengths(): readonly number[] | undefined {
+    return this.#unit.strengths;
+  }
+
   get tilesUsed(): number | undefined {
     return this.#unit.tilesUsed;
   }
@@ -101,6 +115,13 @@ class Lease implements MatmulUnit {
 
   refit(): void {
     this.#unit.refit?.();
+  }
+
+  /** Another one, of the same tiles with fresh cells. */
+  async renewed(): Promise<Lease | undefined> {
+    if (!this.#unit.reprogram) return undefined;
+    await this.#unit.reprogram();
+    return new Lease(this.#unit);
   }
 
   async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {

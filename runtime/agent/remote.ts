@@ -23,7 +23,9 @@ interface Calls {
   held: () => Promise<Placed | undefined>;
   multiply: (layer: string, inputs: Uint8Array, count: number) => Promise<Float32Array>;
   nominal: (layer: string) => Promise<Float32Array>;
-  trim: () => Promise<void>;
+  /** Returns the strengths. */
+  trim: () => Promise<readonly number[] | undefined>;
+  renewed: () => Promise<Placed | undefined>;
 }
 
 interface Placed {
@@ -31,6 +33,7 @@ interface Placed {
   readonly uid: string;
   readonly layers: readonly string[];
   readonly tilesUsed: number | undefined;
+  readonly strengths: readonly number[] | undefined;
 }
 
 interface Request {
@@ -70,28 +73,47 @@ function callsOf(accelerator: Accelerator): Calls {
     },
     multiply: async (layer, inputs, count) => placed().multiply(layer, inputs, count),
     nominal: async (layer) => placed().nominal(layer),
-    trim: async () => placed().trim?.(),
+    trim: async () => {
+      await placed().trim?.();
+      return placed().strengths;
+    },
+    renewed: async () => {
+      unit = await accelerator.renewed?.();
+      return unit && described(unit);
+    },
   };
 }
 
-function described({ name, uid, layers, tilesUsed }: MatmulUnit): Placed {
-  return { name, uid, layers: [...layers], tilesUsed };
+function described({ name, uid, layers, tilesUsed, strengths }: MatmulUnit): Placed {
+  return { name, uid, layers: [...layers], tilesUsed, strengths };
 }
 
 /** The other end: an accelerator like any other. */
 export function remoteAccelerator(port: MessagePort): Required<Accelerator> {
   const ask = requester(port);
-  const unitOf = (placed: Placed): MatmulUnit => ({
-    ...placed,
-    layers: new Set(placed.layers),
-    multiply: async (layer, inputs, count) => (await ask("multiply", layer, inputs, count)) as Float32Array,
-    nominal: async (layer) => (await ask("nominal", layer)) as Float32Array,
-    trim: async () => void (await ask("trim")),
-  });
+  const unitOf = ({ strengths: fresh, ...placed }: Placed): MatmulUnit => {
+    let strengths = fresh;
+    return {
+      ...placed,
+      layers: new Set(placed.layers),
+      get strengths() {
+        return strengths;
+      },
+      multiply: async (layer, inputs, count) => (await ask("multiply", layer, inputs, count)) as Float32Array,
+      nominal: async (layer) => (await ask("nominal", layer)) as Float32Array,
+      trim: async () => {
+        strengths = (await ask("trim")) as readonly number[] | undefined;
+      },
+    };
+  };
   return {
     place: async (layers) => unitOf((await ask("place", layers)) as Placed),
     async held() {
       const placed = (await ask("held")) as Placed | undefined;
+      return placed && unitOf(placed);
+    },
+    async renewed() {
+      const placed = (await ask("renewed")) as Placed | undefined;
       return placed && unitOf(placed);
     },
   };

@@ -36,7 +36,15 @@ export interface PolarizedModel {
   readonly ranges: ReadonlyMap<string, Affine>;
   readonly layers: ReadonlyMap<string, PolarizedLayer>;
   /** The very device that the accelerator corrections belong to: they are worthless on another one. */
-  readonly accelerator: { readonly uid: string } | undefined;
+  readonly accelerator: { readonly uid: string; readonly levels?: readonly DriftLevel[] } | undefined;
+}
+
+/** What an accelerator's layers were corrected by when its tiles had drifted so far: good again when they have. */
+export interface DriftLevel {
+  /** How strong the signals of each tile were, of fresh ones'. */
+  readonly strengths: readonly number[];
+  /** By layer. */
+  readonly corrections: ReadonlyMap<string, Correction>;
 }
 
 /** A number in eight bits: real = scale * channels[c] * (code - zeroPoint), c the channel, which is the last axis. */

@@ -17,6 +17,11 @@ export interface MatmulUnit {
    * @throws Failure `bridge/...` when the accelerator cannot answer; the caller falls back to digital.
    */
   multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array>;
+  /**
+   * How strong the signals of each of its tiles were, of fresh ones', when they were last programmed or trimmed: by that
+   * a level of drift is known again. Absent where nothing drifts.
+   */
+  readonly strengths?: readonly number[] | undefined;
   /** The weights that the unit believes to hold for a layer, rows x columns: the known part of its error. */
   nominal(layer: string): Promise<Float32Array>;
   /** Corrections are about to be fitted to what it answers by now: a unit that loses that is not to restore what was before. */
@@ -26,6 +31,8 @@ export interface MatmulUnit {
    * `nominal` as the weights are now. Absent where nothing drifts.
    */
   trim?(): Promise<void>;
+  /** Programs the same levels again, so that the cells are as they were when fresh. */
+  reprogram?(): Promise<void>;
 }
 
 /** What a unit needs to know of a layer before it can hold it. */
@@ -49,6 +56,8 @@ export interface Accelerator {
   place(layers: readonly UnitLayer[]): Promise<MatmulUnit>;
   /** What was placed last, on the tiles as they are; undefined if they do not hold it any more. */
   held?(): Promise<MatmulUnit | undefined>;
+  /** The same with its levels programmed again, so that its cells are as they were when fresh. */
+  renewed?(): Promise<MatmulUnit | undefined>;
 }
 
 /** Told of a link that goes (`lost`) or comes back with the tiles programmed again (`restored`). */

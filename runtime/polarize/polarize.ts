@@ -15,6 +15,7 @@ import { roundingOrder } from "../quantize/gptq.ts";
 import { type Mix, roundMatrix } from "../quantize/quantize.ts";
 import { product } from "../tensor/products.ts";
 import { accepted } from "./acceptance.ts";
+import { remembered } from "./levels.ts";
 import { type ChannelSight, observeDepthwise, observeMatmul, type Sight, vectorsOf } from "./observe.ts";
 import { Replay } from "./replay.ts";
 import { correctChannels, correctColumns, correctKnown, correctUnknown, errorLeft, idealOf } from "./surrogate.ts";
@@ -136,7 +137,8 @@ export async function polarizeAccelerator(
     layers.set(node.name, { ...entry(layers, node.name), accelerator });
     replay.advanceWith(node, accelerator, vectors, products);
   }
-  return { ...model, layers, accelerator: { uid: unit.uid } };
+  const levels = remembered(model, unit, layers);
+  return { ...model, layers, accelerator: { uid: unit.uid, ...(levels.length > 0 && { levels }) } };
 }
 
 /** A path of rank r takes r (rows + columns) multiplications for each vector, the layer itself rows x columns. */

@@ -5,7 +5,7 @@ import { openTeacher } from "../kernels/float.ts";
 import { loadWasm } from "../kernels/wasm.ts";
 import { importModel } from "../model/import.ts";
 import type { FloatModel, PolarizedModel } from "../model/stages.ts";
-import type { Accelerator } from "../plan/unit.ts";
+import type { Accelerator, MatmulUnit } from "../plan/unit.ts";
 import { type QuantizationPolicy, quantizeModel } from "../quantize/quantize.ts";
 import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { chooseMix } from "./mix/mix.ts";
@@ -58,11 +58,18 @@ export async function recalibrate(
   const float = importModel(job.model, job.name);
   const basis = { ...(await calibrationOf(float, job, report)), onLayer: reporter(report, "accelerator") };
   let products = 0;
-  const metered = ({ model, unit }: Placed): Placed => ({ model, unit: counted(unit, (count) => (products += count)) });
-  const before = metered(installed);
-  const steps = recoverySteps(before, basis, async () =>
-    metered(await placed(basis, job.profile.quantization, accelerator, report)),
-  );
+  const metered = (unit: MatmulUnit): MatmulUnit => counted(unit, (count) => (products += count));
+  const before = { ...installed, unit: metered(installed.unit) };
+  const steps = recoverySteps(before, basis, {
+    async renewed() {
+      const unit = await accelerator.renewed?.();
+      return unit && metered(unit);
+    },
+    async anew() {
+      const { model, unit } = await placed(basis, job.profile.quantization, accelerator, report);
+      return { model, unit: metered(unit) };
+    },
+  });
   const meter = { products: () => products, nowMs: systemClock.uptimeMs };
   return recover(before, steps, goal.judge, goal.enoughPct, meter);
 }

@@ -1,5 +1,6 @@
 import type { PolarizedModel } from "../model/stages.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
+import { restored } from "./levels.ts";
 import { type Calibration, polarizeAccelerator, type Refit } from "./polarize.ts";
 
 /** A model, and the tiles that its corrections are fitted to. */
@@ -17,7 +18,16 @@ export interface RecoveryStep {
   readonly programs: boolean;
   /** The tiles answer differently afterwards, whatever is made of it. */
   readonly lasts: boolean;
-  work(): Promise<Placed>;
+  /** Undefined if there is nothing that it could do. */
+  work(): Promise<Placed | undefined>;
+}
+
+/** Ways to fresh cells; each returns what then serves. */
+export interface Reprogramming {
+  /** Of the same levels; undefined if they are not there any more. */
+  renewed(): Promise<MatmulUnit | undefined>;
+  /** Of levels chosen for the cells as they are now, with a model prepared anew. */
+  anew(): Promise<Placed>;
 }
 
 /** How well a model does on inputs that no correction was fitted to. */
@@ -48,14 +58,15 @@ export interface Recovery extends Placed {
 }
 
 /**
- * The refit order: what costs least comes first. The tiles trim themselves without samples. Gain and offset of each
+ * The refit order: what costs least comes first. The tiles trim themselves without samples; at a level of drift that the
+ * model knows from before, it has corrections for it. Gain and offset of each
  * column have two unknowns and are found from a few samples; the low rank has many, and more of it makes each inference
  * dearer; programming wears the cells, takes longest, and has to be fitted anew as well.
  */
 export function recoverySteps(
   installed: Placed,
   calibration: Calibration,
-  reprogram: () => Promise<Placed>,
+  { renewed, anew }: Reprogramming,
 ): readonly RecoveryStep[] {
   const { unit } = installed;
   const { samples, macsShare = 0 } = calibration;
@@ -75,11 +86,27 @@ export function recoverySteps(
         return installed;
       },
     },
+    { ...fitting, step: "known level", samples: 0, work: async () => atKnownLevel(installed.model, unit) },
     { ...fitting, step: "gain, offset per column", work: () => refitted(installed, "columns") },
     { ...fitting, step: "low rank", work: () => refitted(installed) },
     ...(macsShare > 0 ? [{ ...fitting, step: "higher rank", work: () => refitted(installed, "grown") }] : []),
-    { step: "reprogrammed", samples, programs: true, lasts: true, work: async () => refitted(await reprogram()) },
+    {
+      step: "as when fresh",
+      samples: 0,
+      programs: true,
+      lasts: true,
+      work: async () => {
+        const fresh = installed.model.accelerator?.levels && (await renewed());
+        return fresh && atKnownLevel(installed.model, fresh);
+      },
+    },
+    { step: "reprogrammed", samples, programs: true, lasts: true, work: async () => refitted(await anew()) },
   ];
+}
+
+function atKnownLevel(model: PolarizedModel, unit: MatmulUnit): Placed | undefined {
+  const known = restored(model, unit);
+  return known && { model: known, unit };
 }
 
 /**
@@ -101,6 +128,7 @@ export async function recover(
   for (const { step, samples, programs, lasts, work } of steps) {
     const [began, before] = [meter.nowMs(), meter.products()];
     const placed = await work();
+    if (!placed) continue;
     const [seconds, products] = [(meter.nowMs() - began) / 1000, meter.products() - before];
     const standing = await judge(placed);
     const accepted = lasts || isBetter(standing, best.standing);
@@ -136,6 +164,9 @@ export function multiplyingBy(unit: MatmulUnit, multiply: MatmulUnit["multiply"]
     tilesUsed: unit.tilesUsed,
     get layers() {
       return unit.layers;
+    },
+    get strengths() {
+      return unit.strengths;
     },
     nominal: (layer) => unit.nominal(layer),
     trim: async () => unit.trim?.(),

@@ -1,9 +1,11 @@
+import { entry } from "../base/entry.ts";
 import { Failure, messageOf } from "../base/failure.ts";
 import { xxh32 } from "../base/xxh32.ts";
 import type { Graph } from "../model/graph.ts";
 import {
   type Affine,
   type Correction,
+  type DriftLevel,
   type FormatName,
   formatNames,
   type LowRank,
@@ -58,7 +60,12 @@ interface Header {
   readonly graph: Graph;
   readonly ranges: readonly (readonly [string, StoredRange])[];
   readonly layers: readonly (readonly [string, StoredLayer])[];
-  readonly accelerator?: { readonly uid: string };
+  readonly accelerator?: { readonly uid: string; readonly levels?: readonly StoredLevel[] };
+}
+
+interface StoredLevel {
+  readonly strengths: readonly number[];
+  readonly corrections: readonly (readonly [string, StoredCorrection])[];
 }
 
 export function encodeModel(model: PolarizedModel): Uint8Array {
@@ -67,7 +74,7 @@ export function encodeModel(model: PolarizedModel): Uint8Array {
     graph: model.graph,
     ranges: [...model.ranges].map(([name, range]) => [name, storeRange(range, sections)]),
     layers: [...model.layers].map(([name, layer]) => [name, storeLayer(layer, sections)]),
-    ...(model.accelerator && { accelerator: model.accelerator }),
+    ...(model.accelerator && { accelerator: storeAccelerator(model.accelerator, sections) }),
   };
   const text = new TextEncoder().encode(JSON.stringify(header, infinityToText));
   const start = aligned(PREFIX + text.length);
@@ -97,7 +104,7 @@ export function decodeModel(file: Uint8Array): PolarizedModel {
       graph: header.graph,
       ranges: new Map(header.ranges.map(([name, range]) => [name, restoreRange(range, payload)])),
       layers: new Map(header.layers.map(([name, layer]) => [name, restoreLayer(layer, payload)])),
-      accelerator: header.accelerator,
+      accelerator: restoreAccelerator(header, payload),
     };
   } catch (error) {
     throw malformed(messageOf(error), error);
@@ -156,6 +163,36 @@ function storeLayer({ format, matrix, digital, error, accelerator }: PolarizedLa
     ...(error !== undefined && { error }),
     ...(accelerator && { accelerator: storeCorrection(accelerator, to) }),
   };
+}
+
+function storeAccelerator(
+  { uid, levels }: NonNullable<PolarizedModel["accelerator"]>,
+  to: Sections,
+): NonNullable<Header["accelerator"]> {
+  const stored = levels?.map(
+    ({ strengths, corrections }): StoredLevel => ({
+      strengths,
+      corrections: [...corrections].map(([name, correction]) => [name, storeCorrection(correction, to)]),
+    }),
+  );
+  return { uid, ...(stored && { levels: stored }) };
+}
+
+function restoreAccelerator({ accelerator, layers }: Header, payload: Uint8Array): PolarizedModel["accelerator"] {
+  if (!accelerator) return undefined;
+  const shapes = new Map(layers);
+  const levels = accelerator.levels?.map(
+    ({ strengths, corrections }): DriftLevel => ({
+      strengths,
+      corrections: new Map(
+        corrections.map(([name, stored]) => {
+          const { rows, columns } = entry(shapes, name);
+          return [name, restoreCorrection(stored, rows, columns, payload)];
+        }),
+      ),
+    }),
+  );
+  return { uid: accelerator.uid, ...(levels && { levels }) };
 }
 
 function storeCorrection({ gain, bias, surrogate }: Correction, to: Sections): StoredCorrection {

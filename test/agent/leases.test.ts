@@ -13,6 +13,7 @@ const test = suite("leases");
 class Tiles implements LinkedAccelerator {
   placed = 0;
   refits = 0;
+  reprograms = 0;
   plugged = true;
   /** It is another chip than the one that was placed on. */
   exchanged = false;
@@ -50,6 +51,7 @@ class Tiles implements LinkedAccelerator {
       multiply: async () => Float32Array.of(1),
       nominal: async () => Float32Array.of(1),
       refit: () => tiles.refits++,
+      reprogram: async () => void tiles.reprograms++,
     };
   }
 }
@@ -95,6 +97,21 @@ test("a refit model shares the tiles with the one before, until others are place
   tiles.plug();
   await leases.place([]);
   assert.equal([leases.holds("one"), leases.holds("one refitted")], [false, false]);
+});
+
+test("tiles that are programmed again are taken from the models that were fitted to what they had become", async () => {
+  const tiles = new Tiles();
+  const leases = new Leases(tiles);
+  assert.is(await leases.renewed(), undefined);
+  const first = await leases.place([]);
+  leases.grant("one");
+  const second = await leases.renewed();
+  assert.equal([tiles.placed, tiles.reprograms, leases.holds("one"), first.layers.size], [1, 1, false, 0]);
+  leases.grant("one as when fresh");
+  assert.is(leases.of("one as when fresh"), second);
+  assert.equal(await second?.multiply("conv", new Uint8Array(), 1), Float32Array.of(1));
+  tiles.pull();
+  assert.is(await leases.renewed(), undefined);
 });
 
 test("a product that was under way while the tiles changed hands is not trusted", async () => {

@@ -28,6 +28,7 @@ class Damaged implements Accelerator {
   damage: ((products: Float32Array) => Float32Array) | undefined;
   programmed = 0;
   #unit: MatmulUnit | undefined;
+  #again = async (): Promise<void> => {};
 
   constructor(device: OpenAccelerator) {
     this.#device = device;
@@ -42,6 +43,9 @@ class Damaged implements Accelerator {
       uid: placed.uid,
       layers: placed.layers,
       tilesUsed: placed.tilesUsed,
+      get strengths() {
+        return placed.strengths;
+      },
       nominal: (layer) => placed.nominal(layer),
       trim: () => placed.trim(),
       multiply: async (...asked) => {
@@ -49,6 +53,13 @@ class Damaged implements Accelerator {
         return this.damage?.(products) ?? products;
       },
     };
+    this.#again = () => placed.reprogram();
+    return this.#unit;
+  }
+
+  /** What is broken stays so. */
+  async renewed(): Promise<MatmulUnit | undefined> {
+    await this.#again();
     return this.#unit;
   }
 
@@ -88,6 +99,7 @@ test("cells that no correction recovers are programmed again before their layers
       ["gain, offset per column", 0],
       ["low rank", 0],
       ["higher rank", 0],
+      ["as when fresh", tiles],
       ["reprogrammed", tiles],
     ],
   );

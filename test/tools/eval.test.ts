@@ -129,17 +129,19 @@ test("devices differ, and the score is their mean", async () => {
 test("an aged accelerator: each step of the recovery has its score and its cost", async () => {
   const report = await evaluated({ accelerator: "sram-bitplane-64x64", age: "1y" });
   const recovery = report.analog?.recovery ?? [];
-  const [stale, gains, columns, lowRank, higher, fresh] = recovery.map(({ score }) => score.outputError);
+  const [stale, gains, columns, lowRank, higher, again, fresh] = recovery.map(({ score }) => score.outputError);
   assert.ok(gains < 0.3 * stale && columns < 0.3 * stale, `${stale} -> ${gains}, ${columns}`);
   assert.ok(lowRank < columns && fresh < columns, `${columns} -> ${lowRank}, ${fresh}`);
   assert.ok(higher < 1.1 * lowRank, `${lowRank} -> ${higher}`);
+  assert.ok(again < 1.1 * fresh, `as when fresh ${again}, fitted anew ${fresh}`);
   const extra = recovery.map(({ extraMacsPct }) => extraMacsPct);
-  assert.ok(extra[4] > extra[3] && extra[4] <= 75 && extra[5] === extra[3], `extra MACs ${extra}`);
+  assert.ok(extra[4] > extra[3] && extra[4] <= 75 && extra[6] === extra[3], `extra MACs ${extra}`);
   assert.equal(
     recovery.map(({ samples, programs }) => samples > 0 || programs > 0),
-    [false, false, true, true, true, true],
+    [false, false, true, true, true, true, true],
   );
   assert.ok(recovery[0].products === 0 && recovery.slice(1).every(({ products }) => products > 0));
+  assert.equal([recovery[5].samples, recovery[5].programs], [0, recovery[6].programs]);
   assert.is(report.analog?.corrected.outputError, higher);
   const { placed, calibrated } = report.analog ?? {};
   const costs = [placed, calibrated, ...recovery.slice(1)];

@@ -122,12 +122,16 @@ async function recover(
   const stale = { step: "as calibrated when fresh", samples: 0, programs: false, lasts: false };
   const steps: readonly Step[] = [
     { ...stale, work: async () => installed },
-    ...recoverySteps(installed, calibration, () => unit.reprogram().then(() => installed)),
+    ...recoverySteps(installed, calibration, {
+      renewed: () => unit.reprogram().then(() => unit),
+      anew: () => unit.reprogram().then(() => installed),
+    }),
   ];
   const recovery: RecoveryStep[] = [];
   for (const { step, samples, programs, work } of steps) {
     const before = (await unit.status()).products;
     const { made, ...cost } = await costOf(device, work);
+    if (!made) continue;
     const products = (await unit.status()).products - before;
     const score = await scoreOf(made.model);
     const extraMacsPct = extraMacsOf(made.model, unit);
