@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { DeviceProfile } from "../device-profiles/device.ts";
 import { loadAcceleratorProfile, loadProfile } from "../device-profiles/profiles.ts";
-import { isPresent, openAccelerator } from "../firmware-bridge/open.ts";
-import { StandingLink } from "../firmware-bridge/standing-link.ts";
+import type { openAccelerator } from "../firmware-bridge/open.ts";
+import type { StandingLink } from "../firmware-bridge/standing-link.ts";
 import { Agent } from "./agent/agent.ts";
 import { Leases } from "./agent/leases.ts";
 import type { AgentParts, OpenEngine } from "./agent/ports.ts";
@@ -15,10 +15,8 @@ import { type Log, openLog } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { blobUrl, Sources } from "./fleet/files/sources.ts";
 import { Transfers } from "./fleet/files/transfers.ts";
-import { openFleet } from "./fleet/mqtt.ts";
 import { Outbox } from "./fleet/outbox.ts";
-import { EdgeNode, withEdgeNode } from "./fleet/sparkplug/edge-node.ts";
-import type { Fleet, Info } from "./fleet/topics.ts";
+import type { Fleet, FleetListener, Info } from "./fleet/topics.ts";
 import { Host } from "./health/host.ts";
 import { openPlan } from "./plan/open.ts";
 import { decodeModel } from "./quantize/file.ts";
@@ -38,20 +36,21 @@ export interface Device {
  * @param open who wants to hold the accelerator too, passes its own
  * @throws Failure profile/..., store/corrupt, serve/unavailable
  */
-export async function startDevice(config: Config, open: typeof openAccelerator = openAccelerator): Promise<Device> {
+export async function startDevice(config: Config, open?: typeof openAccelerator): Promise<Device> {
   const log = await openLog(config.log.level);
   const profile = await loadProfile(config.device.profile);
   const link = config.accelerator ? await standingLink(config.accelerator, log, open) : undefined;
   const leases = new Leases(link);
   const store = await Store.open(disk, config.store.path);
   const transfers = new Transfers();
+  const uplink = uplinkOf(config, await Outbox.open(disk, config.store.path), transfers, log);
   const sources = new Sources(transfers, systemClock);
   const parts: AgentParts = {
     info: infoOf(config, profile),
     profile,
     store,
     ...(await trustOf(config, store, sources)),
-    connect: connector(config, await Outbox.open(disk, config.store.path), transfers, log),
+    connect: uplink.connect,
     fetch: (url, part, options) => sources.fetch(url, part, options),
     preparer: workerPreparer(profile, leases),
     openEngine: engineOpener(profile, log),
@@ -64,12 +63,14 @@ export async function startDevice(config: Config, open: typeof openAccelerator =
   };
   const agent = await Agent.start(parts);
   const stop = async (): Promise<void> => {
+    uplink.begin();
     await agent.stop();
     await link?.close();
     log.info("stopped");
   };
   try {
     const server = config.serve && (await openServer(config.serve, agent));
+    uplink.begin();
     log.info("at work", { ...parts.info });
     return {
       agent,
@@ -115,19 +116,35 @@ function infoOf({ device, accelerator }: Config, profile: DeviceProfile): AgentP
   } satisfies Omit<Info, "v" | "boot">;
 }
 
-function connector(
+/** The way to the fleet. It is taken once the device serves: loading what speaks MQTT takes as long as half of that. */
+function uplinkOf(
   { broker, device, sparkplug }: Config,
   outbox: Outbox,
   transfers: Transfers,
   log: Log,
-): AgentParts["connect"] {
-  if (!broker) return () => alone;
+): { readonly connect: AgentParts["connect"]; readonly begin: () => void } {
+  let begin = (): void => undefined;
+  if (!broker) return { connect: () => alone, begin };
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
   const own = { device: device.id, clock: systemClock, log };
-  return (listener) => {
+  const open = async (listener: FleetListener): Promise<Fleet> => {
+    await begun;
+    const { openFleet } = await import("./fleet/mqtt.ts");
     const fleet = openFleet({ ...own, broker, listener, outbox, transfers });
     if (!sparkplug) return fleet;
+    const { EdgeNode, withEdgeNode } = await import("./fleet/sparkplug/edge-node.ts");
     return withEdgeNode(fleet, new EdgeNode({ ...own, group: sparkplug.group, broker: sparkplug.broker ?? broker }));
   };
+  const connect = (listener: FleetListener): Fleet => {
+    const fleet = open(listener);
+    return {
+      publish: async (name, payload) => (await fleet).publish(name, payload),
+      close: async () => (await fleet).close(),
+    };
+  };
+  return { connect, begin };
 }
 
 /** For a device without a broker. */
@@ -144,17 +161,22 @@ function engineOpener(profile: DeviceProfile, log: Log): OpenEngine {
   };
 }
 
-/** Opened when the first layers are placed: a device starts and serves without it, whatever is wrong with its cable. */
+/**
+ * Opened when the first layers are placed: a device starts and serves without it, whatever is wrong with its cable. A
+ * device that has none does not load what speaks to it.
+ */
 async function standingLink(
   { address, profile: name }: NonNullable<Config["accelerator"]>,
   log: Log,
-  open: typeof openAccelerator,
+  open: typeof openAccelerator | undefined,
 ): Promise<StandingLink> {
   const profile = await loadAcceleratorProfile(name);
+  const bridge = await import("../firmware-bridge/open.ts");
+  const { StandingLink } = await import("../firmware-bridge/standing-link.ts");
   return new StandingLink({
     name: address,
-    open: () => open(address, profile),
-    isPresent: () => isPresent(address),
+    open: () => (open ?? bridge.openAccelerator)(address, profile),
+    isPresent: () => bridge.isPresent(address),
     clock: systemClock,
     onFault: (error) => log.debug("the accelerator does not answer", { address, error }),
   });

@@ -4,18 +4,20 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../runtime/base/clock.ts";
+import { isFailure } from "../../runtime/base/failure.ts";
 import type { FleetEvent } from "../../runtime/fleet/topics.ts";
 import { disk } from "../../runtime/store/disk.ts";
 import { encodeNpy } from "../../runtime/tensor/npy.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
+import { Application } from "../../tools/demo/application.ts";
 import { Artifacts } from "../../tools/fleet/artifacts.ts";
 import { Audit } from "../../tools/fleet/audit.ts";
 import { Engine } from "../../tools/fleet/engine.ts";
 import { Repository } from "../../tools/fleet/repository.ts";
 import { FleetView } from "../../tools/fleet/view.ts";
 import { isHere, RealBroker } from "../support/real-broker.ts";
-import { until } from "../support/until.ts";
+import { rejection, until } from "../support/until.ts";
 
 /**
  * One device as it is shipped (dist, its own process) that reaches nothing but a Mosquitto with TLS: it installs a
@@ -28,6 +30,7 @@ const DEVICE = "pi-1";
 if (!isHere()) process.exit(1);
 
 const folder = await mkdtemp(join(tmpdir(), "polaredge-agent-"));
+const socket = join(folder, "agent.sock");
 const operatorFolder = join(folder, "operator");
 await disk.makeFolder(operatorFolder);
 const repository = await Repository.create(disk, operatorFolder, Date.now(), { count: 1, threshold: 1 });
@@ -53,6 +56,7 @@ async function startAgent(): Promise<ChildProcess> {
     store: { path: join(folder, "store") },
     trust: { root: join(operatorFolder, "root.json"), repository: "mqtt:" },
     broker: { url: broker.url, tls: broker.tls(DEVICE) },
+    serve: { socket },
     log: { level: "error" },
   };
   await disk.makeFolder(config.store.path);
@@ -103,6 +107,15 @@ async function outage(n: number): Promise<number> {
   return seconds;
 }
 
+/** How long until a program on the device has its first answer, in milliseconds. */
+async function firstAnswer(): Promise<number> {
+  const began = performance.now();
+  const ask = async (): Promise<unknown> =>
+    (await Application.open(socket, "bearing", bearingSamples(1, 3).inputs)).classes();
+  while (isFailure(await rejection(ask()), "serve/unavailable")) await systemClock.sleep(2);
+  return performance.now() - began;
+}
+
 /** After a while at rest: memory in MB, processor time in per cent of a core. */
 async function atRest(pid: number): Promise<{ readonly rssMb: number; readonly cpuPct: number }> {
   await systemClock.sleep(5000);
@@ -128,6 +141,7 @@ try {
   console.log(`at rest after that: ${after.rssMb.toFixed(0)} MB, ${after.cpuPct.toFixed(2)} % of a core`);
   await stop(agent);
   agent = await startAgent();
+  console.log(`started again, it answers its first question after ${(await firstAnswer()).toFixed(0)} ms`);
   const rest = await atRest(agent.pid ?? 0);
   console.log(`at rest after a restart: ${rest.rssMb.toFixed(0)} MB, ${rest.cpuPct.toFixed(2)} % of a core`);
   const back: number[] = [];
