@@ -62,16 +62,24 @@ function multiply(d: Depthwise3, strip: usize, row: usize): void {
   for (let channel: usize = 0; channel < columns; channel += 8, w += 128, starts += 32, scales += 32, bias += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48), w4 = v128.load(w, 64), w5 = v128.load(w, 80);
     const f0 = v128.load(scales), f1 = v128.load(scales, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
-    const simple = t.saturates && channel + 8 <= columns;
     let at = strip + (channel << 2), to = row + channel;
+    if (t.saturates && channel + 8 <= columns) {
+      to += output;
+      for (const end = at + <usize>width * step; at < end; at += step, to += columns) {
+        const next = at + right, last = next + right;
+        let sum = dot(first(starts, w0, v128.load(at), c), w2, v128.load(next), c);
+        const low = real(dot(sum, w4, v128.load(last), c), f0, b0);
+        sum = dot(first(starts + 16, w1, v128.load(at, 16), c), w3, v128.load(next, 16), c);
+        v128.store64_lane(to, toCodes(low, real(dot(sum, w5, v128.load(last, 16), c), f1, b1)), 0);
+      }
+      continue;
+    }
     for (let x = 0; x < width; x++, at += step, to += columns) {
       const next = at + right, last = next + right;
       let low = first(starts, w0, v128.load(at), c), high = first(starts + 16, w1, v128.load(at, 16), c);
       low = dot(low, w2, v128.load(next), c), high = dot(high, w3, v128.load(next, 16), c);
       low = dot(low, w4, v128.load(last), c), high = dot(high, w5, v128.load(last, 16), c);
-      low = real(low, f0, b0), high = real(high, f1, b1);
-      if (simple) v128.store64_lane(output + to, toCodes(low, high), 0);
-      else store8(t, to, <i32>(columns - channel), low, high, lowest, highest);
+      store8(t, to, <i32>(columns - channel), real(low, f0, b0), real(high, f1, b1), lowest, highest);
     }
   }
 }
