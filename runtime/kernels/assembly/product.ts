@@ -36,6 +36,8 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
   const columns = d.target.columns, last = to + count - 1, width = window.width, step = window.stepX;
   const simple = d.target.codes && d.target.saturates, output = d.target.output;
   const residual = d.residual, residualScale = f32x4.splat(d.residualScale);
+  // Of the second to the fourth window, from the first one's on.
+  let o1 = columns, o2 = columns << 1, o3 = columns * 3;
   let x = from % width;
   let a0 = windowAt(window, image, from);
   let zs = d.z;
@@ -52,7 +54,7 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
       next = windowAt(window, image, from);
       x = from % width;
     }
-    const o0 = <usize>(to * columns), o1 = <usize>(min(to + 1, last) * columns), o2 = <usize>(min(to + 2, last) * columns), o3 = <usize>(min(to + 3, last) * columns);
+    if (to + 3 > last) o3 = (last - to) * columns, o2 = min(o2, o3), o1 = min(o1, o3);
     let w = d.weights, starts = d.starts, scales = d.scales, bias = d.bias, b = d.b;
     for (let column = 0; column < panels << 3; column += 8) {
       let y00 = v128.load(bias), y01 = v128.load(bias, 16), y10 = y00, y11 = y01, y20 = y00, y21 = y01, y30 = y00, y31 = y01;
@@ -132,21 +134,21 @@ export function product4<W>(d: Product, window: Window, image: usize, from: i32,
       }
       if (simple && column + 8 <= columns) {
         if (residual) {
-          const from = residual + <usize>column;
-          let codes = v128.load8x8_u(from + o0);
+          const from = residual + <usize>(to * columns + column);
+          let codes = v128.load8x8_u(from);
           y00 = addLow(y00, codes, residualScale), y01 = addHigh(y01, codes, residualScale);
-          codes = v128.load8x8_u(from + o1);
+          codes = v128.load8x8_u(from + <usize>o1);
           y10 = addLow(y10, codes, residualScale), y11 = addHigh(y11, codes, residualScale);
-          codes = v128.load8x8_u(from + o2);
+          codes = v128.load8x8_u(from + <usize>o2);
           y20 = addLow(y20, codes, residualScale), y21 = addHigh(y21, codes, residualScale);
-          codes = v128.load8x8_u(from + o3);
+          codes = v128.load8x8_u(from + <usize>o3);
           y30 = addLow(y30, codes, residualScale), y31 = addHigh(y31, codes, residualScale);
         }
-        const to = output + <usize>column;
-        v128.store64_lane(to + o0, toCodes(y00, y01), 0);
-        v128.store64_lane(to + o1, toCodes(y10, y11), 0);
-        v128.store64_lane(to + o2, toCodes(y20, y21), 0);
-        v128.store64_lane(to + o3, toCodes(y30, y31), 0);
+        const at = output + <usize>(to * columns + column);
+        v128.store64_lane(at, toCodes(y00, y01), 0);
+        v128.store64_lane(at + <usize>o1, toCodes(y10, y11), 0);
+        v128.store64_lane(at + <usize>o2, toCodes(y20, y21), 0);
+        v128.store64_lane(at + <usize>o3, toCodes(y30, y31), 0);
         continue;
       }
       storePair(values, y00, y01), storePair(values + 32, y10, y11), storePair(values + 64, y20, y21), storePair(values + 96, y30, y31);
