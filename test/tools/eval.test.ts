@@ -63,6 +63,19 @@ test("draws differ, and the score is their mean", async () => {
   assert.ok(Math.abs(corrected.outputError - (draws[0].outputError + draws[1].outputError) / 2) < 1e-12);
 });
 
+test("others are compared at the formats that were chosen, and by the time of the fit alone", async () => {
+  const { compared, quantized, calibrationParts, calibrationSeconds } = await evaluated({
+    bitsBudget: 3,
+    compare: true,
+  });
+  const eightBits = await evaluated({ format: "int8" });
+  assert.ok(quantized.outputError > 3 * eightBits.quantized.outputError, `${quantized.outputError}`);
+  for (const { name, score } of compared) assert.ok(score.outputError > eightBits.quantized.outputError, name);
+  const { observe, choose, fit } = calibrationParts;
+  assert.ok(observe > 0 && choose > 0 && fit > 0);
+  assert.ok(Math.abs(observe + choose + fit - calibrationSeconds) < 1e-6);
+});
+
 test("a budget gives layers their own formats, and the report shows them", async () => {
   const report = await evaluated({ bitsBudget: 4 });
   assert.ok(report.bitsPerWeight <= 4 && report.bitsPerWeight > 3.6, `${report.bitsPerWeight}`);

@@ -159,7 +159,7 @@ function evalHelp(): string {
 Shares are 0..1; *Pct fields are per cent; accuracy is null without --labels.
 JSON: { model, profile, format, budget, measured, calibrationSamples, float: {accuracy},
   quantized: {accuracy, agreement, divergence, outputError}, corrected: {..}, draws: [corrected of each draw],
-  compared: [{name, score, seconds}],
+  compared: [{name, score, seconds}], seconds of the fit alone, as calibrationParts.fit,
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers, returned,
     placed: {linkBytes, linkSeconds, seconds}, calibrated: {.., fitSeconds},
     accumulators: {bits, layers: [{layer, segments, wholeSegments, bits}]},
@@ -171,7 +171,8 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
     skippedPlanes}], savedPlanesPct, savedLinkPct}, budget: {.., share}} with --gate and --accelerator | null,
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
   layers: [{layer, format, rank, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
-  surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds, microsecondsPerInference }
+  surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds,
+  calibrationParts: {observe, choose, fit} in seconds, microsecondsPerInference }
 agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler
 divergence of the classes in nats, null where outputs are no probabilities. outputError: relative RMS of all outputs.
 

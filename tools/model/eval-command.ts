@@ -37,7 +37,10 @@ export function evalText(report: EvalReport): string {
     ["float", float],
     [`${report.format} quantized`, report.quantized],
     ...report.compared.map(({ name, score, seconds }): [string, Score] => [`  ${name}${took(seconds)}`, score]),
-    [`${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationSeconds) : ""}`, report.corrected],
+    [
+      `${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationParts.fit) : ""}`,
+      report.corrected,
+    ],
   ];
   if (report.draws.length > 1) rows.push([`worst of ${report.draws.length} draws`, worst(report.draws)]);
   if (analog) rows.push(["analog", analog.quantized], ["analog corrected", analog.corrected]);
@@ -73,7 +76,7 @@ export function evalText(report: EvalReport): string {
     `activations  ${bytes(report.arenaBytes)}`,
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
       `+${surrogate.extraParamsPct.toFixed(1)} % parameters, +${surrogate.extraMacsPct.toFixed(1)} % MACs`,
-    `calibration  ${report.calibrationSeconds.toFixed(2)} s`,
+    `calibration  ${calibrationText(report)}`,
     `inference    ${report.microsecondsPerInference.toFixed(0)} µs on this machine`,
   ].join("\n");
 }
@@ -112,6 +115,11 @@ function worst(scores: readonly Score[]): Score {
 /** A budget gives layers formats of their own. */
 function correctedName({ budget, format }: EvalReport): string {
   return `${budget === null ? format : "mix"} corrected`;
+}
+
+function calibrationText({ calibrationSeconds, calibrationParts: { observe, choose, fit } }: EvalReport): string {
+  const choosing = choose < 0.01 ? "" : `${choose.toFixed(2)} s to choose formats, `;
+  return `${calibrationSeconds.toFixed(2)} s: ${observe.toFixed(2)} s for the float model's answers, ${choosing}${fit.toFixed(2)} s to fit`;
 }
 
 function took(seconds: number): string {

@@ -19,7 +19,10 @@ export interface EvalReport {
   readonly corrected: Score;
   /** `corrected` of each draw of the calibration samples. */
   readonly draws: readonly Score[];
-  /** Low-rank corrections of others at the same format, rank and samples (baselines.ts), if asked for. */
+  /**
+   * Low-rank corrections of others at the same formats, rank and samples (baselines.ts), if asked for. Their seconds are
+   * those of fitting the paths alone: they compare with calibrationParts.fit.
+   */
   readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
   readonly analog: AnalogReport | null;
   /** Precision Gating (eval-gate.ts), if asked for. */
@@ -37,7 +40,18 @@ export interface EvalReport {
   readonly arenaBytes: number;
   readonly surrogate: { readonly params: number; readonly extraParamsPct: number; readonly extraMacsPct: number };
   readonly calibrationSeconds: number;
+  readonly calibrationParts: CalibrationSeconds;
   readonly microsecondsPerInference: number;
+}
+
+/** Where the time of a calibration goes. */
+export interface CalibrationSeconds {
+  /** To load and run the float model on the samples, which any correction needs. */
+  readonly observe: number;
+  /** To choose formats and ranks within a budget. */
+  readonly choose: number;
+  /** To round the weights and fit the corrections. */
+  readonly fit: number;
 }
 
 export interface AnalogReport {

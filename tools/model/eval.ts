@@ -16,7 +16,7 @@ import { openPlan } from "../../runtime/plan/open.ts";
 import { type Calibration, uncorrected } from "../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../../runtime/polarize/prepare.ts";
 import { statisticsOf } from "../../runtime/polarize/synthesis.ts";
-import { type Budget, quantizeModel } from "../../runtime/quantize/quantize.ts";
+import { type Budget, type Mix, quantizeModel } from "../../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../../runtime/tensor/tensor.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
 import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
@@ -24,7 +24,7 @@ import { layersOf, precisionOf } from "./eval-cost.ts";
 import { evaluateCurve } from "./eval-curve.ts";
 import { evaluateGates, type GateOptions } from "./eval-gate.ts";
 import { paretoOf } from "./eval-pareto.ts";
-import type { EvalReport } from "./eval-report.ts";
+import type { CalibrationSeconds, EvalReport } from "./eval-report.ts";
 import { evaluateTileGates } from "./eval-tile-gates.ts";
 import { readBytes, readLabels, readSamples } from "./inputs.ts";
 import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
@@ -114,7 +114,8 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     ...precisionOf(first.repaired),
     weightBytes: runner.plan.weightBytes,
     arenaBytes: runner.plan.arenaBytes,
-    calibrationSeconds: first.calibrationSeconds,
+    calibrationSeconds: first.seconds.observe + first.seconds.choose + first.seconds.fit,
+    calibrationParts: first.seconds,
     microsecondsPerInference: first.microsecondsPerInference,
   };
 }
@@ -149,25 +150,34 @@ interface Trial {
   readonly quantized: Score;
   readonly corrected: Score;
   readonly compared: readonly { readonly score: Score; readonly seconds: number }[];
-  readonly calibrationSeconds: number;
+  readonly seconds: CalibrationSeconds;
   readonly microsecondsPerInference: number;
 }
 
 async function attempt(subject: Subject, draw: number, rivals: readonly Baseline[], report: Report): Promise<Trial> {
   const { model, name, float, profile, samples, truth, labels, synthetic } = subject;
-  const { chosen, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
-  const real = pick(samples, chosen);
+  const { chosen: drawnSamples, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
+  const real = pick(samples, drawnSamples);
   const job: PrepareJob = { model, name, samples: synthetic ? await statisticsOf(float, real) : real, profile };
   const started = performance.now();
   const basis = await calibrationOf(float, job, report);
-  const repaired = await lowered(basis, profile.quantization, report);
-  const calibrationSeconds = (performance.now() - started) / 1000;
+  const observed = performance.now();
+  let chosen = observed;
+  const repaired = await lowered(basis, profile.quantization, (progress) => {
+    if (progress.stage === "quantize") chosen = performance.now();
+    report(progress);
+  });
+  const seconds = {
+    observe: (observed - started) / 1000,
+    choose: (chosen - observed) / 1000,
+    fit: (performance.now() - chosen) / 1000,
+  };
 
   const expected = pick({ shape: [samples.shape[0], truth.length / samples.shape[0]], data: truth }, rest).data;
   const kept = labels && Int32Array.from(rest, (i) => labels[i]);
   const measured = pick(samples, rest);
   const measure = measureOf(measured, expected, kept);
-  const nearest = quantizeModel(float, basis.observed, profile.quantization);
+  const nearest = quantizeModel(float, basis.observed, profile.quantization, mixIn(repaired));
   const quantized = measure.score((await openPlan(uncorrected(nearest))).runSync(measured.data));
   const compared = [];
   for (const rival of rivals) {
@@ -188,9 +198,18 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
     quantized,
     corrected: measure.score(answers),
     compared,
-    calibrationSeconds,
+    seconds,
     microsecondsPerInference,
   };
+}
+
+/** What a model's layers are stored as: what others are compared at. */
+function mixIn({ layers }: PolarizedModel): Mix {
+  return new Map(
+    [...layers].map(([name, { format, matrix, digital }]) => {
+      return [name, { format, blockLength: matrix.blockLength, rank: digital.surrogate?.rank ?? 0 }];
+    }),
+  );
 }
 
 /** Which samples calibrate and which are measured: the first ones in draw 0, others in the draws after it. */
