@@ -1,13 +1,14 @@
 import { type DeviceProfile, digitalAbovePct } from "../../device-profiles/device.ts";
 import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
-import { openTeacher } from "../kernels/float.ts";
 import { loadWasm } from "../kernels/wasm.ts";
 import { importModel } from "../model/import.ts";
 import type { FloatModel, PolarizedModel } from "../model/stages.ts";
 import type { Accelerator, MatmulUnit } from "../plan/unit.ts";
+import { formats } from "../quantize/formats.ts";
 import { type QuantizationPolicy, quantizeModel } from "../quantize/quantize.ts";
 import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { augmented, observe } from "./augment.ts";
 import { chooseMix } from "./mix/mix.ts";
 import { unitLayersOf } from "./placement.ts";
 import { type Calibration, polarize, polarizeAccelerator } from "./polarize.ts";
@@ -90,8 +91,16 @@ async function placed(
 export async function lowered(basis: Calibration, policy: QuantizationPolicy, report: Report): Promise<PolarizedModel> {
   const mix = await chooseMix({ ...basis, onLayer: reporter(report, "choose") }, policy);
   report({ stage: "quantize", done: 0, of: 1 });
-  const quantized = quantizeModel(basis.float, basis.observed, policy, mix);
-  return polarize(quantized, { ...basis, mix, onLayer: reporter(report, "polarize") });
+  const seen = isCoarse(policy) ? await augmented(basis) : basis;
+  const quantized = quantizeModel(seen.float, seen.observed, policy, mix);
+  return polarize(quantized, { ...seen, mix, onLayer: reporter(report, "polarize") });
+}
+
+/** Up to so many bits more samples are worth the time they take. */
+const COARSE_BITS = 2;
+
+function isCoarse({ weights, budget }: QuantizationPolicy): boolean {
+  return budget === undefined && formats[weights].bits <= COARSE_BITS;
 }
 
 /**
@@ -104,18 +113,11 @@ export async function calibrationOf(float: FloatModel, job: PrepareJob, report: 
   const samples = acceptedSamples(float, made, profile.calibration.samples);
   report({ stage: "observe", done: 0, of: 1 });
   const count = samples.shape[0];
-  const teacher = await openTeacher(float);
-  try {
-    const names = float.graph.nodes.map(({ name }) => name);
-    const { taps } = await teacher.run(samples.data, count, names);
-    const observed = new Map([...taps, [float.graph.input.name, samples.data]]);
-    const { rank, driftedMacsPct = 0 } = job.profile.surrogate;
-    const macsShare = driftedMacsPct / 100;
-    const digitalAbove = digitalAbovePct(job.profile.drift) / 100;
-    return { float, observed, samples: count, rank, macsShare, digitalAbove, kernels: await loadWasm() };
-  } finally {
-    teacher.close();
-  }
+  const observed = await observe(float, samples.data, count);
+  const { rank, driftedMacsPct = 0 } = job.profile.surrogate;
+  const macsShare = driftedMacsPct / 100;
+  const digitalAbove = digitalAbovePct(job.profile.drift) / 100;
+  return { float, observed, samples: count, rank, macsShare, digitalAbove, kernels: await loadWasm() };
 }
 
 /** Of synthetic samples: a device that prepares again gets the same model. */
