@@ -19,7 +19,7 @@ import { score } from "../../tools/model/measure.ts";
 
 const test = suite("levels");
 const MONTH = 30 * 86_400;
-const PROBES = 48;
+const PROBES = 192;
 const quiet = (): void => {};
 
 const bytes = new Uint8Array(await readFile(releaseFile("1.0.0")));

@@ -145,7 +145,8 @@ function benchHelp(): string {
   return `
 JSON: { model, node, cpu, processes, rounds, runs: [{name, minUs, medianUs, p999Us, tail, floor, rssMb, coldMs}], stepNs, ratios }
 Times are of one inference of one thread, f32 in and out. coldMs: from the start of a process to its first answer.
-tail: p999Us over medianUs; floor: that of a plain loop as long, in turn. stepNs: of a plan's step with nothing to compute. ratios: to polaredge's first run.
+tail: p999Us over medianUs; floor: that of a plain loop as long, in turn.
+stepNs: of a plan's step with nothing to compute. ratios: to polaredge's first run.
 
 Examples:
   polaredge bench kws.onnx
