@@ -173,7 +173,7 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
   layers: [{layer, format, rank, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds,
-  calibrationParts: {observe, choose, fit} in seconds, microsecondsPerInference }
+  calibrationParts: {observe, choose, quantize, fit} in seconds, microsecondsPerInference }
 agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler
 divergence of the classes in nats, null where outputs are no probabilities. outputError: relative RMS of all outputs.
 

@@ -117,9 +117,14 @@ function correctedName({ budget, format }: EvalReport): string {
   return `${budget === null ? format : "mix"} corrected`;
 }
 
-function calibrationText({ calibrationSeconds, calibrationParts: { observe, choose, fit } }: EvalReport): string {
-  const choosing = choose < 0.01 ? "" : `${choose.toFixed(2)} s to choose formats, `;
-  return `${calibrationSeconds.toFixed(2)} s: ${observe.toFixed(2)} s for the float model's answers, ${choosing}${fit.toFixed(2)} s to fit`;
+function calibrationText({ calibrationSeconds, calibrationParts }: EvalReport): string {
+  const { observe, choose, quantize, fit } = calibrationParts;
+  const text = (seconds: number): string => `${seconds.toFixed(2)} s`;
+  const choosing = choose < 0.01 ? "" : `, ${text(choose)} to choose formats`;
+  return (
+    `${text(calibrationSeconds)}: ${text(observe)} for the float model's answers${choosing}, ` +
+    `${text(quantize)} to quantize, ${text(fit)} to fit`
+  );
 }
 
 function took(seconds: number): string {

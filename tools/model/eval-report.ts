@@ -47,11 +47,13 @@ export interface EvalReport {
 /** Where the time of a calibration goes. */
 export interface CalibrationSeconds {
   /** To load and run the float model on the samples, which any correction needs. */
-  readonly observe: number;
+  observe: number;
   /** To choose formats and ranks within a budget. */
-  readonly choose: number;
-  /** To round the weights and fit the corrections. */
-  readonly fit: number;
+  choose: number;
+  /** To find ranges of activations and the nearest codes, which any correction starts from. */
+  quantize: number;
+  /** To round the weights for their inputs and fit the corrections. */
+  fit: number;
 }
 
 export interface AnalogReport {

@@ -114,7 +114,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     ...precisionOf(first.repaired),
     weightBytes: runner.plan.weightBytes,
     arenaBytes: runner.plan.arenaBytes,
-    calibrationSeconds: first.seconds.observe + first.seconds.choose + first.seconds.fit,
+    calibrationSeconds: totalOf(first.seconds),
     calibrationParts: first.seconds,
     microsecondsPerInference: first.microsecondsPerInference,
   };
@@ -159,19 +159,16 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const { chosen: drawnSamples, rest } = drawn(samples.shape[0], profile.calibration.samples, draw);
   const real = pick(samples, drawnSamples);
   const job: PrepareJob = { model, name, samples: synthetic ? await statisticsOf(float, real) : real, profile };
-  const started = performance.now();
+  const clock = stopwatch();
   const basis = await calibrationOf(float, job, report);
-  const observed = performance.now();
-  let chosen = observed;
+  const observe = clock();
+  const parts: Partial<CalibrationSeconds> = {};
   const repaired = await lowered(basis, profile.quantization, (progress) => {
-    if (progress.stage === "quantize") chosen = performance.now();
+    if (progress.stage === "quantize") parts.choose ??= clock();
+    if (progress.stage === "polarize") parts.quantize ??= clock();
     report(progress);
   });
-  const seconds = {
-    observe: (observed - started) / 1000,
-    choose: (chosen - observed) / 1000,
-    fit: (performance.now() - chosen) / 1000,
-  };
+  const seconds = { observe, choose: 0, quantize: 0, ...parts, fit: clock() };
 
   const expected = pick({ shape: [samples.shape[0], truth.length / samples.shape[0]], data: truth }, rest).data;
   const kept = labels && Int32Array.from(rest, (i) => labels[i]);
@@ -181,9 +178,9 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const quantized = measure.score((await openPlan(uncorrected(nearest))).runSync(measured.data));
   const compared = [];
   for (const rival of rivals) {
-    const begun = performance.now();
+    const clock = stopwatch();
     const model = correctedBy(rival, nearest, basis);
-    const seconds = (performance.now() - begun) / 1000;
+    const seconds = clock();
     compared.push({ score: measure.score((await openPlan(model)).runSync(measured.data)), seconds });
   }
   const runner = await openPlan(repaired);
@@ -201,6 +198,20 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
     seconds,
     microsecondsPerInference,
   };
+}
+
+/** Seconds since the last call, or since it was made. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const before = last;
+    last = performance.now();
+    return (last - before) / 1000;
+  };
+}
+
+function totalOf({ observe, choose, quantize, fit }: CalibrationSeconds): number {
+  return observe + choose + quantize + fit;
 }
 
 /** What a model's layers are stored as: what others are compared at. */
