@@ -38,6 +38,7 @@ const found = "✓ disk   store: 71957 MB free\n\nnf4 corrected    95.3 %   +1.5
 const cases: readonly (readonly [what: string, expected: string[], lacks: string | undefined])[] = [
   ["other numbers, widths and names are fine", ["✓ disk  store: 9 MB free", "nf4 corrected 7.1 % +20 µs"], undefined],
   ["a digest or time-based name may differ", ["kws-1.0.0-abc1def2: done"], undefined],
+  ["also one without a digit", ["kws-1.0.0-mwsfyyij: done"], undefined],
   ["lines in between may be left out", ["✓ disk store: 1 MB free", "...", "last"], undefined],
   ["a line may be cut short", ["nf4 corr..."], undefined],
   ["another word is found out", ["✗ disk store: 9 MB free"], "✗ disk store: 9 MB free"],
