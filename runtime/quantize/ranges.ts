@@ -16,36 +16,12 @@ export function rangesOf(graph: Graph, observed: ReadonlyMap<string, Float32Arra
   for (const group of movedTogether(graph)) {
     const values = group.flatMap((name) => observed.get(name) ?? []);
     const [first] = group;
-    const seen = keepsChannelsApart(graph, first)
+    const range = keepsChannelsApart(graph, first)
       ? channelwiseAffineOf(values[0], lastAxis(graph, first))
       : affineOf(values);
-    const range = group.some((name) => endsByItself(graph, name)) ? seen : withHeadroom(seen, values[0]?.length ?? 0);
     for (const name of group) ranges.set(name, range);
   }
   return ranges;
-}
-
-/** Inputs are all made the same way, and a curve has its bounds. */
-function endsByItself({ input, nodes }: Graph, value: string): boolean {
-  const maker = nodes.find(({ name }) => name === value);
-  return value === input.name || (maker !== undefined && bounded.has(maker.op));
-}
-
-const bounded: ReadonlySet<OpName> = new Set(["recurrence", "activation", "softmax"]);
-
-/** So many numbers show where they end. */
-const ENOUGH = 2 ** 16;
-const MOST_HEADROOM = 2;
-
-/**
- * Room for what a few numbers do not show: the greatest of n exponentially tailed ones lies at ln n times their mean
- * (Gumbel 1958, 3.2.3), so that of ENOUGH of them lies farther out. Pooled values, a few per sample, are clipped
- * without it. (Flipped images, INT8: KL .0030 -> .0025.)
- */
-function withHeadroom(range: Affine, count: number): Affine {
-  if (count >= ENOUGH || count < 2) return range;
-  const headroom = Math.min(MOST_HEADROOM, Math.log(ENOUGH) / Math.log(count));
-  return { ...range, scale: Math.fround(range.scale * headroom) };
 }
 
 /**

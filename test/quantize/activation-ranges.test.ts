@@ -54,18 +54,6 @@ test("a faint channel next to a loud one keeps its resolution", () => {
   );
 });
 
-test("a few numbers leave room for greater ones, many and those of the input need none", () => {
-  const endOf = (name: string, count: number): number => {
-    const wave = Float32Array.from({ length: count }, (_, i) => ((7 * i) % 1000) / 999);
-    const { scale } = rangesOf(separableGraph, new Map(observed).set(name, wave)).get(name) ?? { scale: 0 };
-    return 255 * scale;
-  };
-  const near = (found: number, expected: number): void => assert.ok(Math.abs(found - expected) < 0.02, `${found}`);
-  near(endOf("depth", 2 ** 11), 16 / 11);
-  near(endOf("depth", 2 ** 17), 1);
-  near(endOf("x", 2 ** 11), 1);
-});
-
 test("the scales of channels survive on file", () => {
   const policy = { weights: "nf4", blockLength: 32, firstLayer: "int8", lastLayer: "int8", depthwise: "int8" } as const;
   const model = uncorrected(quantizeModel(float, observed, policy));
