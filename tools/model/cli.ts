@@ -119,7 +119,7 @@ function addBench(program: Command): void {
     )
     .option("--install-peers", "install the peers (474 MB) into .peers first; nothing else needs them")
     .option("--processes <count>", "fresh processes per engine", wholeNumber, 3)
-    .option("--rounds <count>", "rounds of 50 ms that the engines take in turn", wholeNumber, 10)
+    .option("--rounds <count>", "rounds of 100 ms that the engines take in turn", wholeNumber, 10)
     .option("--svg <file>", "write the comparison as a picture")
     .option("--json", "print the report as JSON")
     .addHelpText("after", benchHelp())
