@@ -76,11 +76,10 @@ function fits(found: string, expected: string): boolean {
   return expected.endsWith("...") ? found.startsWith(expected.slice(0, -3)) : found === expected;
 }
 
-/** What is the same in every run. */
+/** What is the same in every run. A rollout is named after its time in base 36, where one in five has no digit. */
 export function shapeOf(line: string): string {
   return line
     .replace(/\d{4}-\d\d-\d\d[T ][\d:.]+Z?/g, "TIME")
-    // A rollout is named after its time in base 36, where one in five has no digit.
     .replace(/-[0-9a-z]{8}(?=: )/g, "-ID")
     .replace(/\b(?=[0-9a-z]*\d)[0-9a-z]{6,}\b/g, "ID")
     .replace(/-?\d[\d,]*(?:\.\d+)?/g, "N")
