@@ -57,10 +57,16 @@ export interface Affine {
 }
 
 /** The numbers that codes stand for; `codes` is a whole number of positions, each with all its channels. */
-export function realOf(codes: Uint8Array, { scale, zeroPoint, channels }: Affine): Float32Array {
-  if (!channels) return Float32Array.from(codes, (code) => scale * (code - zeroPoint));
-  return Float32Array.from(codes, (code, i) => scale * channels[i % channels.length] * (code - zeroPoint));
+export function realOf(codes: Uint8Array, { scale, zeroPoint, channels = WHOLE }: Affine): Float32Array {
+  const real = new Float32Array(codes.length);
+  const count = channels.length;
+  for (let at = 0; at < codes.length; at += count) {
+    for (let c = 0; c < count; c++) real[at + c] = scale * channels[c] * (codes[at + c] - zeroPoint);
+  }
+  return real;
 }
+
+const WHOLE = Float32Array.of(1);
 
 export const formatNames = [
   "int8",

@@ -145,11 +145,12 @@ export function correctChannels(seen: Observations, answers: Float32Array, bias:
 export function errorLeft(seen: Observations, answers: ArrayLike<number>, correction: Correction): number {
   const { gain, bias, surrogate } = correction;
   const path = surrogate && throughSurrogate(seen, surrogate);
+  const { targets, columns } = seen;
   let [error, power] = [0, 0];
-  for (const [i, target] of seen.targets.entries()) {
-    const j = i % seen.columns;
-    error += (gain[j] * answers[i] + bias[j] + (path ? path[i] : 0) - target) ** 2;
-    power += target ** 2;
+  for (let i = 0; i < targets.length; i++) {
+    const j = i % columns;
+    error += (gain[j] * answers[i] + bias[j] + (path ? path[i] : 0) - targets[i]) ** 2;
+    power += targets[i] ** 2;
   }
   return power === 0 ? 0 : Math.sqrt(error / power);
 }
@@ -243,9 +244,13 @@ function residual(
   surrogate?: Correction["surrogate"],
 ): Float64Array {
   const { inputs, targets, count, rows, columns } = seen;
-  const main = product(inputs, w, count, rows, columns);
+  const rest = product(inputs, w, count, rows, columns);
   const path = surrogate ? throughSurrogate(seen, surrogate) : undefined;
-  return main.map((y, i) => targets[i] - gain[i % columns] * y - bias[i % columns] - (path ? path[i] : 0));
+  for (let i = 0; i < rest.length; i++) {
+    const j = i % columns;
+    rest[i] = targets[i] - gain[j] * rest[i] - bias[j] - (path ? path[i] : 0);
+  }
+  return rest;
 }
 
 function residualAfter(rest: Float32Array, bias: Float32Array, path: Float64Array): Float64Array {

@@ -48,11 +48,13 @@ const FAINT = 1 / 16;
 /** As affineOf, of values whose channels were stretched to one range. */
 export function channelwiseAffineOf(values: Float32Array, count: number): Affine {
   const peaks = new Float32Array(count);
-  for (const [i, value] of values.entries()) peaks[i % count] = Math.max(peaks[i % count], Math.abs(value));
+  for (let i = 0; i < values.length; i++) peaks[i % count] = Math.max(peaks[i % count], Math.abs(values[i]));
   const peak = peaks.reduce((most, x) => Math.max(most, x), 0);
   if (peak === 0) return affineOf([values]);
   const channels = peaks.map((x) => Math.max(FAINT, x / peak));
-  return { ...affineOf([values.map((value, i) => value / channels[i % count])]), channels };
+  const stretched = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) stretched[i] = values[i] / channels[i % count];
+  return { ...affineOf([stretched]), channels };
 }
 
 /**
