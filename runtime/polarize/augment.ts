@@ -1,6 +1,7 @@
 import { entry } from "../base/entry.ts";
 import { openTeacher } from "../kernels/float.ts";
 import type { FloatModel } from "../model/stages.ts";
+import { joined } from "../tensor/tensor.ts";
 import type { Calibration } from "./polarize.ts";
 
 /** Rows that copies of the samples are moved by. */
@@ -62,16 +63,6 @@ function moved(inputs: Float32Array, samples: number, height: number, by: number
     const y = i % height;
     const from = i - y + Math.max(0, Math.min(height - 1, y + by));
     out.set(inputs.subarray(from * row, (from + 1) * row), i * row);
-  }
-  return out;
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
   }
   return out;
 }

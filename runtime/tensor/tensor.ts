@@ -18,6 +18,17 @@ export function shapeText(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
 
+/** One after another. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
 /** Index of the greatest of `length` values from `at`; the first one of equals. */
 export function argmax(values: Float32Array, at = 0, length: number = values.length): number {
   let best = 0;

@@ -35,6 +35,17 @@ const conv = (
   ...square(kernel, stride),
 });
 
+const depthwise = (name: string, input: string, shape: number[]): Node => ({
+  op: "depthwise",
+  name,
+  inputs: [input],
+  shape,
+  rows: 9,
+  columns: shape[3],
+  clamp: RELU,
+  ...square(3),
+});
+
 /** A network with everything that the calibration treats differently: residual, depthwise, pool, dense, softmax. */
 export const residualGraph: Graph = fuseResiduals({
   name: "residual",
@@ -42,16 +53,7 @@ export const residualGraph: Graph = fuseResiduals({
   output: "answer",
   nodes: [
     conv("stem", "x", [1, 8, 8, 16], 27, 3, RELU),
-    {
-      op: "depthwise",
-      name: "depth",
-      inputs: ["stem"],
-      shape: [1, 8, 8, 16],
-      rows: 9,
-      columns: 16,
-      clamp: RELU,
-      ...square(3),
-    },
+    depthwise("depth", "stem", [1, 8, 8, 16]),
     conv("point", "depth", [1, 8, 8, 16], 16, 1, NO_CLAMP),
     { op: "add", name: "sum", inputs: ["stem", "point"], shape: [1, 8, 8, 16], clamp: RELU },
     conv("wide", "sum", [1, 4, 4, 32], 144, 3, RELU, 2),
@@ -77,16 +79,7 @@ export const separableGraph: Graph = {
   output: "point",
   nodes: [
     conv("stem", "x", [1, 8, 8, 8], 27, 3, RELU),
-    {
-      op: "depthwise",
-      name: "depth",
-      inputs: ["stem"],
-      shape: [1, 8, 8, 8],
-      rows: 9,
-      columns: 8,
-      clamp: RELU,
-      ...square(3),
-    },
+    depthwise("depth", "stem", [1, 8, 8, 8]),
     conv("point", "depth", [1, 8, 8, 8], 8, 1, NO_CLAMP),
   ],
 };

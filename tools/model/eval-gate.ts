@@ -6,6 +6,7 @@ import { type Gate, type GatedLayer, quantileGate, type SeenProducts, safeGate }
 import { forUnit, GatedUnit, gatedLayers } from "../../runtime/polarize/gated-unit.ts";
 import type { Calibration } from "../../runtime/polarize/polarize.ts";
 import type { Report } from "../../runtime/polarize/prepare.ts";
+import { joined } from "../../runtime/tensor/tensor.ts";
 import { answersThrough } from "./eval-analog.ts";
 import type { GateReport } from "./eval-report.ts";
 import { type Measure, score } from "./measure.ts";
@@ -147,14 +148,4 @@ async function recorded(
   });
   await run(new Map(layers.map((layer) => [layer.node.name, recorder(layer)])));
   return new Map([...seen].map(([name, parts]) => [name, joined(parts)]));
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
