@@ -14,8 +14,8 @@ import { recoverySteps } from "../../runtime/polarize/recovery.ts";
 import { decodeModel, encodeModel } from "../../runtime/quantize/file.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
-import { answersOf } from "../../tools/model/eval-analog.ts";
-import { score } from "../../tools/model/measure.ts";
+import { answersOf } from "../../tools/model/eval/analog.ts";
+import { score } from "../../tools/model/eval/measure.ts";
 
 const test = suite("levels");
 const MONTH = 30 * 86_400;

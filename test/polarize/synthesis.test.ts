@@ -13,8 +13,8 @@ import { columnMeans } from "../../runtime/tensor/linear.ts";
 import { encodeNpy } from "../../runtime/tensor/npy.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
+import { score } from "../../tools/model/eval/measure.ts";
 import { readBytes } from "../../tools/model/inputs.ts";
-import { score } from "../../tools/model/measure.ts";
 import { normals } from "../support/random.ts";
 
 const test = suite("synthesis");

@@ -16,7 +16,7 @@ import { type Condition, conditions, vibration } from "../../tools/bearing/machi
 import { releaseFile, releases } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
 import { spoil } from "../../tools/bearing/spoil.ts";
-import { score } from "../../tools/model/measure.ts";
+import { score } from "../../tools/model/eval/measure.ts";
 
 const test = suite("demo model");
 

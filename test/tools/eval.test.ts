@@ -8,9 +8,9 @@ import { readProfile } from "../../device-profiles/profiles.ts";
 import { encodeNpy } from "../../runtime/tensor/npy.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
-import { type EvalOptions, evaluate } from "../../tools/model/eval.ts";
-import { evalText } from "../../tools/model/eval-command.ts";
-import type { EvalReport } from "../../tools/model/eval-report.ts";
+import { type EvalOptions, evaluate } from "../../tools/model/eval/evaluate.ts";
+import type { EvalReport } from "../../tools/model/eval/report.ts";
+import { evalText } from "../../tools/model/eval/text.ts";
 
 const test = suite("eval");
 

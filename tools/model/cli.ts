@@ -53,7 +53,7 @@ function addEval(program: Command): void {
     .option("--json", "print the report as JSON")
     .addHelpText("after", evalHelp())
     .action(async (model: string, options) => {
-      const { evalCommand } = await import("./eval-command.ts");
+      const { evalCommand } = await import("./eval/command.ts");
       await evalCommand(model, options);
     });
 }

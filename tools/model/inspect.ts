@@ -11,10 +11,9 @@ import { weightBytesOf } from "../../runtime/plan/weight-bytes.ts";
 import { decodeModel, isPrepared } from "../../runtime/quantize/file.ts";
 import { shapeText, sizeOf } from "../../runtime/tensor/tensor.ts";
 import { bytes, table, thousands } from "../cli/table.ts";
-import { layersOf, precisionOf, precisionTable } from "./eval-cost.ts";
-import type { LayerPrecision } from "./eval-report.ts";
 import { readBytes } from "./inputs.ts";
 import { lanesOf, laneText } from "./lanes.ts";
+import { type LayerPrecision, layersOf, precisionOf, precisionTable } from "./precision.ts";
 
 /** What `polaredge inspect --json` prints. */
 export interface ModelReport {

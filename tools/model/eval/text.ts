@@ -1,10 +1,6 @@
-import { writeFile } from "node:fs/promises";
-import { lineChart } from "../cli/chart.ts";
-import { progressBar } from "../cli/progress.ts";
-import { bytes, type Column, percent, table, thousands } from "../cli/table.ts";
-import { type EvalOptions, evaluate } from "./eval.ts";
-import { precisionTable } from "./eval-cost.ts";
-import { chartOf } from "./eval-curve.ts";
+import { bytes, type Column, percent, table, thousands } from "../../cli/table.ts";
+import { precisionTable } from "../precision.ts";
+import type { Score } from "./measure.ts";
 import type {
   AnalogReport,
   EvalReport,
@@ -15,20 +11,7 @@ import type {
   RecoveryStep,
   TileGateReport,
   TileGateScore,
-} from "./eval-report.ts";
-import type { Score } from "./measure.ts";
-
-export async function evalCommand(model: string, options: EvalOptions & { json?: boolean }): Promise<void> {
-  const bar = progressBar();
-  try {
-    const report = await evaluate(model, options, ({ stage, done, of }) => bar.show(stage, done, of));
-    bar.end();
-    if (report.curve && options.chart) await writeFile(options.chart, lineChart(chartOf(report.curve)));
-    console.log(options.json ? JSON.stringify(report, undefined, 2) : evalText(report));
-  } finally {
-    bar.end();
-  }
-}
+} from "./report.ts";
 
 export function evalText(report: EvalReport): string {
   const { analog, surrogate } = report;

@@ -1,13 +1,13 @@
-import type { PolarizedModel } from "../../runtime/model/stages.ts";
-import { weightBytesOf } from "../../runtime/plan/weight-bytes.ts";
-import { within } from "../../runtime/polarize/mix/allocate.ts";
-import { mixes, mixOf } from "../../runtime/polarize/mix/mix.ts";
-import { type Calibration, polarize } from "../../runtime/polarize/polarize.ts";
-import type { Report } from "../../runtime/polarize/prepare.ts";
-import { type QuantizationPolicy, quantizeModel } from "../../runtime/quantize/quantize.ts";
-import { precisionOf } from "./eval-cost.ts";
-import type { ParetoPoint } from "./eval-report.ts";
+import type { PolarizedModel } from "../../../runtime/model/stages.ts";
+import { weightBytesOf } from "../../../runtime/plan/weight-bytes.ts";
+import { within } from "../../../runtime/polarize/mix/allocate.ts";
+import { mixes, mixOf } from "../../../runtime/polarize/mix/mix.ts";
+import { type Calibration, polarize } from "../../../runtime/polarize/polarize.ts";
+import type { Report } from "../../../runtime/polarize/prepare.ts";
+import { type QuantizationPolicy, quantizeModel } from "../../../runtime/quantize/quantize.ts";
+import { precisionOf } from "../precision.ts";
 import type { Score } from "./measure.ts";
+import type { ParetoPoint } from "./report.ts";
 
 /** Between the smallest mix and the one that loses least. */
 const POINTS = 6;

@@ -1,15 +1,15 @@
-import { openAccelerator, parseAge } from "../../firmware-bridge/open.ts";
-import type { AcceleratorUnit } from "../../firmware-bridge/tiles/accelerator.ts";
-import type { FormatName, PolarizedModel } from "../../runtime/model/stages.ts";
-import { openPlan } from "../../runtime/plan/open.ts";
-import type { MatmulUnit } from "../../runtime/plan/unit.ts";
-import { unitLayersOf } from "../../runtime/polarize/placement.ts";
-import { type Calibration, polarizeAccelerator, uncorrected } from "../../runtime/polarize/polarize.ts";
-import { lowered, type Report } from "../../runtime/polarize/prepare.ts";
-import { type QuantizationPolicy, quantizeModel } from "../../runtime/quantize/quantize.ts";
-import type { Chart, Series } from "../cli/chart.ts";
-import { type AnalogOptions, answersThrough } from "./eval-analog.ts";
-import { precisionOf } from "./eval-cost.ts";
+import { openAccelerator, parseAge } from "../../../firmware-bridge/open.ts";
+import type { AcceleratorUnit } from "../../../firmware-bridge/tiles/accelerator.ts";
+import type { FormatName, PolarizedModel } from "../../../runtime/model/stages.ts";
+import { openPlan } from "../../../runtime/plan/open.ts";
+import type { MatmulUnit } from "../../../runtime/plan/unit.ts";
+import { unitLayersOf } from "../../../runtime/polarize/placement.ts";
+import { type Calibration, polarizeAccelerator, uncorrected } from "../../../runtime/polarize/polarize.ts";
+import { lowered, type Report } from "../../../runtime/polarize/prepare.ts";
+import { type QuantizationPolicy, quantizeModel } from "../../../runtime/quantize/quantize.ts";
+import type { Chart, Series } from "../../cli/chart.ts";
+import { precisionOf } from "../precision.ts";
+import { type AnalogOptions, answersThrough } from "./analog.ts";
 import { firstOf, type Measure, type Score } from "./measure.ts";
 
 /** One format for each number of bits, the best of its kind on the networks we have measured. */

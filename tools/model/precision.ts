@@ -1,9 +1,18 @@
 import { isLayer, macs, positions } from "../../runtime/model/graph.ts";
-import type { PolarizedModel } from "../../runtime/model/stages.ts";
+import type { FormatName, PolarizedModel } from "../../runtime/model/stages.ts";
 import { storedBytes } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
 import { percent, table } from "../cli/table.ts";
-import type { LayerPrecision } from "./eval-report.ts";
+
+export interface LayerPrecision {
+  readonly layer: string;
+  readonly format: FormatName;
+  readonly rank: number;
+  /** Of a weight, scales included. */
+  readonly bits: number;
+  /** Of its answers on the calibration samples, corrected, relative to the float model's; null if it was not kept. */
+  readonly error: number | null;
+}
 
 export function layersOf({ layers }: PolarizedModel): LayerPrecision[] {
   return [...layers].map(([layer, { format, matrix, digital, error }]) => ({

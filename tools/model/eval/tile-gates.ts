@@ -1,16 +1,16 @@
-import { openAccelerator, parseAge } from "../../firmware-bridge/open.ts";
-import { GatedAccelerator } from "../../firmware-bridge/tiles/gated.ts";
-import type { PlaneSavings } from "../../firmware-bridge/tiles/products.ts";
-import { entry } from "../../runtime/base/entry.ts";
-import type { PolarizedModel } from "../../runtime/model/stages.ts";
-import { gatedLayersOn } from "../../runtime/polarize/gated-unit.ts";
-import { unitLayersOf } from "../../runtime/polarize/placement.ts";
-import { type Calibration, polarizeAccelerator } from "../../runtime/polarize/polarize.ts";
-import type { Report } from "../../runtime/polarize/prepare.ts";
-import { type AnalogOptions, addressOf, answersOf, costOf } from "./eval-analog.ts";
-import { type Gates, quantileGates, safeGates, seenProducts } from "./eval-gate.ts";
-import type { GateReport, LinkCost, TileGateReport, TileGateScore } from "./eval-report.ts";
+import { openAccelerator, parseAge } from "../../../firmware-bridge/open.ts";
+import { GatedAccelerator } from "../../../firmware-bridge/tiles/gated.ts";
+import type { PlaneSavings } from "../../../firmware-bridge/tiles/products.ts";
+import { entry } from "../../../runtime/base/entry.ts";
+import type { PolarizedModel } from "../../../runtime/model/stages.ts";
+import { gatedLayersOn } from "../../../runtime/polarize/gated-unit.ts";
+import { unitLayersOf } from "../../../runtime/polarize/placement.ts";
+import { type Calibration, polarizeAccelerator } from "../../../runtime/polarize/polarize.ts";
+import type { Report } from "../../../runtime/polarize/prepare.ts";
+import { type AnalogOptions, addressOf, answersOf, costOf } from "./analog.ts";
+import { type Gates, quantileGates, safeGates, seenProducts } from "./gates.ts";
 import type { Measure, Score } from "./measure.ts";
+import type { GateReport, LinkCost, TileGateReport, TileGateScore } from "./report.ts";
 
 /**
  * The gates of `asked` on the tiles of an emulated accelerator, calibrated at its age: what planes are really not read,

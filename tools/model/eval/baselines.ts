@@ -1,12 +1,12 @@
-import { entry } from "../../runtime/base/entry.ts";
-import { gaussian } from "../../runtime/base/random.ts";
-import { isMatmul, type Layer, shapeOf } from "../../runtime/model/graph.ts";
-import { patchesOf, rowsOf, someRows } from "../../runtime/model/patches.ts";
-import type { LowRank, PolarizedLayer, PolarizedModel, QuantizedModel } from "../../runtime/model/stages.ts";
-import { type Calibration, uncorrected } from "../../runtime/polarize/polarize.ts";
-import { dequantizeMatrix } from "../../runtime/quantize/format.ts";
-import { columnMeans, lowRank } from "../../runtime/tensor/linear.ts";
-import { crossProduct, product, secondMoment } from "../../runtime/tensor/products.ts";
+import { entry } from "../../../runtime/base/entry.ts";
+import { gaussian } from "../../../runtime/base/random.ts";
+import { isMatmul, type Layer, shapeOf } from "../../../runtime/model/graph.ts";
+import { patchesOf, rowsOf, someRows } from "../../../runtime/model/patches.ts";
+import type { LowRank, PolarizedLayer, PolarizedModel, QuantizedModel } from "../../../runtime/model/stages.ts";
+import { type Calibration, uncorrected } from "../../../runtime/polarize/polarize.ts";
+import { dequantizeMatrix } from "../../../runtime/quantize/format.ts";
+import { columnMeans, lowRank } from "../../../runtime/tensor/linear.ts";
+import { crossProduct, product, secondMoment } from "../../../runtime/tensor/products.ts";
 
 /**
  * Low-rank corrections as others publish them, for comparison: codes rounded to the nearest, biases as they are, the

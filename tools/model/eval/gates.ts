@@ -1,15 +1,21 @@
-import { entry } from "../../runtime/base/entry.ts";
-import { macs } from "../../runtime/model/graph.ts";
-import type { PolarizedModel } from "../../runtime/model/stages.ts";
-import { openPlan } from "../../runtime/plan/open.ts";
-import { type Gate, type GatedLayer, quantileGate, type SeenProducts, safeGate } from "../../runtime/polarize/gate.ts";
-import { forUnit, GatedUnit, gatedLayers } from "../../runtime/polarize/gated-unit.ts";
-import type { Calibration } from "../../runtime/polarize/polarize.ts";
-import type { Report } from "../../runtime/polarize/prepare.ts";
-import { joined } from "../../runtime/tensor/tensor.ts";
-import { answersThrough } from "./eval-analog.ts";
-import type { GateReport } from "./eval-report.ts";
+import { entry } from "../../../runtime/base/entry.ts";
+import { macs } from "../../../runtime/model/graph.ts";
+import type { PolarizedModel } from "../../../runtime/model/stages.ts";
+import { openPlan } from "../../../runtime/plan/open.ts";
+import {
+  type Gate,
+  type GatedLayer,
+  quantileGate,
+  type SeenProducts,
+  safeGate,
+} from "../../../runtime/polarize/gate.ts";
+import { forUnit, GatedUnit, gatedLayers } from "../../../runtime/polarize/gated-unit.ts";
+import type { Calibration } from "../../../runtime/polarize/polarize.ts";
+import type { Report } from "../../../runtime/polarize/prepare.ts";
+import { joined } from "../../../runtime/tensor/tensor.ts";
+import { answersThrough } from "./analog.ts";
 import { type Measure, score } from "./measure.ts";
+import type { GateReport } from "./report.ts";
 
 export interface GateOptions {
   /** Bits of each code that are multiplied first; without it nothing is gated. */

@@ -1,33 +1,33 @@
 import { basename } from "node:path";
-import type { DeviceProfile } from "../../device-profiles/device.ts";
-import { loadProfile } from "../../device-profiles/profiles.ts";
-import { Failure } from "../../runtime/base/failure.ts";
-import { shuffled } from "../../runtime/base/random.ts";
-import { openTeacher } from "../../runtime/kernels/float.ts";
-import { importModel } from "../../runtime/model/import.ts";
+import type { DeviceProfile } from "../../../device-profiles/device.ts";
+import { loadProfile } from "../../../device-profiles/profiles.ts";
+import { Failure } from "../../../runtime/base/failure.ts";
+import { shuffled } from "../../../runtime/base/random.ts";
+import { openTeacher } from "../../../runtime/kernels/float.ts";
+import { importModel } from "../../../runtime/model/import.ts";
 import {
   type CriterionName,
   type FloatModel,
   type FormatName,
   formatNames,
   type PolarizedModel,
-} from "../../runtime/model/stages.ts";
-import { openPlan } from "../../runtime/plan/open.ts";
-import { type Calibration, uncorrected } from "../../runtime/polarize/polarize.ts";
-import { calibrationOf, lowered, type PrepareJob, type Report } from "../../runtime/polarize/prepare.ts";
-import { statisticsOf } from "../../runtime/polarize/synthesis.ts";
-import { type Budget, type Mix, quantizeModel } from "../../runtime/quantize/quantize.ts";
-import { sizeOf, type Tensor } from "../../runtime/tensor/tensor.ts";
+} from "../../../runtime/model/stages.ts";
+import { openPlan } from "../../../runtime/plan/open.ts";
+import { type Calibration, uncorrected } from "../../../runtime/polarize/polarize.ts";
+import { calibrationOf, lowered, type PrepareJob, type Report } from "../../../runtime/polarize/prepare.ts";
+import { statisticsOf } from "../../../runtime/polarize/synthesis.ts";
+import { type Budget, type Mix, quantizeModel } from "../../../runtime/quantize/quantize.ts";
+import { sizeOf, type Tensor } from "../../../runtime/tensor/tensor.ts";
+import { readBytes, readLabels, readSamples } from "../inputs.ts";
+import { layersOf, precisionOf } from "../precision.ts";
+import { type AnalogOptions, evaluateAnalog } from "./analog.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
-import { type AnalogOptions, evaluateAnalog } from "./eval-analog.ts";
-import { layersOf, precisionOf } from "./eval-cost.ts";
-import { evaluateCurve } from "./eval-curve.ts";
-import { evaluateGates, type GateOptions } from "./eval-gate.ts";
-import { paretoOf } from "./eval-pareto.ts";
-import type { CalibrationSeconds, EvalReport } from "./eval-report.ts";
-import { evaluateTileGates } from "./eval-tile-gates.ts";
-import { readBytes, readLabels, readSamples } from "./inputs.ts";
+import { evaluateCurve } from "./curve.ts";
+import { evaluateGates, type GateOptions } from "./gates.ts";
 import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
+import { paretoOf } from "./pareto.ts";
+import type { CalibrationSeconds, EvalReport } from "./report.ts";
+import { evaluateTileGates } from "./tile-gates.ts";
 
 export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly inputs: string;

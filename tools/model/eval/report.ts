@@ -1,7 +1,8 @@
-import type { LayerAccumulation } from "../../firmware-bridge/tiles/accelerator.ts";
-import type { FormatName } from "../../runtime/model/stages.ts";
-import type { Budget } from "../../runtime/quantize/quantize.ts";
-import type { Curve } from "./eval-curve.ts";
+import type { LayerAccumulation } from "../../../firmware-bridge/tiles/accelerator.ts";
+import type { FormatName } from "../../../runtime/model/stages.ts";
+import type { Budget } from "../../../runtime/quantize/quantize.ts";
+import type { LayerPrecision } from "../precision.ts";
+import type { Curve } from "./curve.ts";
 import type { Score } from "./measure.ts";
 
 /** What `polaredge eval --json` prints; the text of its --help documents it. Fields are added, never renamed. */
@@ -25,9 +26,9 @@ export interface EvalReport {
    */
   readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
   readonly analog: AnalogReport | null;
-  /** Precision Gating (eval-gate.ts), if asked for. */
+  /** Precision Gating (gates.ts), if asked for. */
   readonly gates: GateReport | null;
-  /** The same on the tiles of the first device (eval-tile-gates.ts), if both are asked for and gated layers are there. */
+  /** The same on the tiles of the first device (tile-gates.ts), if both are asked for and gated layers are there. */
   readonly tileGates: TileGateReport | null;
   /** What --chart draws. */
   readonly curve: Curve | null;
@@ -140,14 +141,4 @@ export interface TileGateScore extends LinkCost {
   readonly savedPlanesPct: number;
   /** Negative where more passes the link than without gates: what is sent in two parts has codes in both. */
   readonly savedLinkPct: number;
-}
-
-export interface LayerPrecision {
-  readonly layer: string;
-  readonly format: FormatName;
-  readonly rank: number;
-  /** Of a weight, scales included. */
-  readonly bits: number;
-  /** Of its answers on the calibration samples, corrected, relative to the float model's; null if it was not kept. */
-  readonly error: number | null;
 }

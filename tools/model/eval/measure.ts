@@ -1,5 +1,5 @@
-import { divergenceOf } from "../../runtime/polarize/divergence.ts";
-import { argmax, type Tensor } from "../../runtime/tensor/tensor.ts";
+import { divergenceOf } from "../../../runtime/polarize/divergence.ts";
+import { argmax, type Tensor } from "../../../runtime/tensor/tensor.ts";
 
 /** How good answers are. Shares are 0 .. 1. */
 export interface Score {
