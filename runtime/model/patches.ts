@@ -41,11 +41,18 @@ export function patchesOf(layer: Layer, input: Shape, samples: number): Patches 
           const x = left + kx * dilation[1];
           const inside = y >= 0 && y < height && x >= 0 && x < width;
           const source = (sample + y * width + x) * channels;
-          for (let c = 0; c < channels; c++) to[next++] = inside ? from[source + c] : outside;
+          if (inside) copyRun(from, source, to, next, channels);
+          else to.fill(outside, next, next + channels);
+          next += channels;
         }
       }
     },
   };
+}
+
+/** A few numbers: a loop is sooner done than a view is made. */
+function copyRun(from: Numbers, source: number, to: Numbers, at: number, length: number): void {
+  for (let i = 0; i < length; i++) to[at + i] = from[source + i];
 }
 
 function windowOf(layer: Layer): Window {

@@ -1,5 +1,5 @@
 import type { Correction } from "../model/stages.ts";
-import type { Observations } from "./surrogate.ts";
+import type { Observations } from "./observations.ts";
 
 /** Of the observations; the last ones, which come from other samples than the first. */
 const HELD_BACK = 0.25;

@@ -3,8 +3,8 @@ import { factorOf, type Graph, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
 import { type FloatWeights, realOf } from "../model/stages.ts";
 import { product } from "../tensor/products.ts";
+import type { Observations } from "./observations.ts";
 import { codesOf, type Replay } from "./replay.ts";
-import type { Observations } from "./surrogate.ts";
 
 /** The float model's weights and its values on the calibration samples. */
 export interface Truth {
@@ -99,7 +99,11 @@ function addResidualError(targets: Float32Array, layer: Layer, looked: Int32Arra
 function perChannel(x: Float32Array, w: Float32Array, count: number, channels: number): Float64Array {
   const out = new Float64Array(count * channels);
   for (let i = 0; i < count; i++) {
-    for (let k = 0; k < w.length; k++) out[i * channels + (k % channels)] += x[i * w.length + k] * w[k];
+    for (let c = 0; c < channels; c++) {
+      let sum = 0;
+      for (let k = c; k < w.length; k += channels) sum += x[i * w.length + k] * w[k];
+      out[i * channels + c] = sum;
+    }
   }
   return out;
 }

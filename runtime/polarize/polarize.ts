@@ -16,9 +16,10 @@ import { type Mix, roundMatrix } from "../quantize/quantize.ts";
 import { product } from "../tensor/products.ts";
 import { accepted } from "./acceptance.ts";
 import { remembered } from "./levels.ts";
+import { errorLeft } from "./observations.ts";
 import { type ChannelSight, observeDepthwise, observeMatmul, type Sight, vectorsOf } from "./observe.ts";
 import { Replay } from "./replay.ts";
-import { correctChannels, correctColumns, correctKnown, correctUnknown, errorLeft, idealOf } from "./surrogate.ts";
+import { correctChannels, correctColumns, correctKnown, correctUnknown, idealOf, inheritedBy } from "./surrogate.ts";
 
 /**
  * Neural Precision Polarization on the device (after arXiv 2411.05845): the main path stays at very low precision,
@@ -183,12 +184,15 @@ function correctDigital(
   }
   const rank = calibration.mix?.get(layer.name)?.rank ?? calibration.rank;
   const sight = observeMatmul(layer, { weights, bias }, truth, replay);
-  const ideal = idealOf(sight, weights, bias);
-  const order = roundingOrder(ideal.moments, layer.rows);
-  const rounded = roundMatrix(format, ideal.weights, layer.columns, matrix.blockLength, order, rank);
+  const inherited = inheritedBy(sight, weights, bias);
+  const order = roundingOrder(inherited.moments, layer.rows);
+  const ideal = idealOf(sight, weights, inherited);
+  const rounded = roundMatrix(format, ideal, layer.columns, matrix.blockLength, order, rank);
   const quantized = dequantizeMatrix(rounded);
   const ranks = rank > 0 ? [rank, 0] : [0];
-  const fits = ranks.map((r) => (seen: Sight) => correctKnown(seen, weights, quantized, bias, r));
+  const fits = ranks.map((r) => (seen: Sight) => {
+    return correctKnown(seen, weights, quantized, bias, r, seen === sight ? inherited : undefined);
+  });
   const errorOf = (seen: Sight, correction: Correction): number =>
     errorLeft(seen, product(seen.inputs, quantized, seen.count, seen.rows, seen.columns), correction);
   const digital = accepted(sight, [...fits, () => none], errorOf);

@@ -1,18 +1,16 @@
 import type { Correction } from "../model/stages.ts";
-import { center, columnMeans, lowRank, meanDiagonal, ridged, solve } from "../tensor/linear.ts";
-import { crossProduct, product, secondMoment } from "../tensor/products.ts";
-
-/** What a layer's correction is fitted to. All matrices are row-major. */
-export interface Observations {
-  readonly rows: number;
-  readonly columns: number;
-  /** Observed vectors. */
-  readonly count: number;
-  /** count x rows: inputs as the layer really gets them, in real numbers. */
-  readonly inputs: Float32Array;
-  /** count x columns: outputs before the activation as they should be. */
-  readonly targets: Float32Array;
-}
+import { columnMeans, lowRank, meanDiagonal, ridged } from "../tensor/linear.ts";
+import { product } from "../tensor/products.ts";
+import {
+  centeredCopy,
+  covariance,
+  inputStatistics,
+  type Observations,
+  regression,
+  residual,
+  throughSurrogate,
+  totalVariance,
+} from "./observations.ts";
 
 /** Added to the input covariance when a rank is chosen, as a share of its mean diagonal: directions never seen count a little. */
 const UNSEEN = 0.01;
@@ -25,29 +23,34 @@ const ANALOG = 0.1;
 /** A component that explains less than this share of the output's variance is not worth its multiplications. */
 const NEGLIGIBLE = 1e-5;
 
-/** What a layer's weights should be, given the inputs that it really gets. */
-interface Ideal {
-  /** rows x columns. */
-  readonly weights: Float32Array;
+/** What a layer with its float weights would get wrong because of the layers before it, as its inputs tell. */
+interface Inherited {
   /** Covariance of the inputs, rows x rows. */
   readonly moments: Float64Array;
+  /** Covariance of the inputs and of what is wrong with the outputs, rows x columns. */
+  readonly cross: Float64Array;
 }
 
-/** To round. */
-export function idealOf(seen: Observations, weights: Float32Array, bias: Float32Array): Ideal {
-  return makingGood(seen, weights, bias, EARLIER_IN_CODES);
-}
-
-/**
- * The float weights, changed so that they make good what earlier layers got wrong, as far as this layer's inputs
- * explain it: by ridge regression.
- */
-function makingGood(seen: Observations, weights: Float32Array, bias: Float32Array, sceptical: number): Ideal {
-  const gain = new Float32Array(seen.columns).fill(1);
+export function inheritedBy(seen: Observations, weights: Float32Array, bias: Float32Array): Inherited {
   const { moments, centered } = inputStatistics(seen);
-  const wrong = residual(seen, weights, gain, bias);
-  const change = explained(seen, centered, moments, wrong, sceptical * (1 + seen.rows / seen.count));
-  return { weights: weights.map((w, i) => w + change[i]), moments };
+  const wrong = residual(seen, weights, new Float32Array(seen.columns).fill(1), bias);
+  return { moments, cross: covariance(seen, centered, wrong) };
+}
+
+/** The weights to round, rows x columns: those that make good what the layer inherits. */
+export function idealOf(seen: Observations, weights: Float32Array, inherited: Inherited): Float32Array {
+  return makingGood(seen, weights, inherited, EARLIER_IN_CODES);
+}
+
+/** The float weights, changed by what ridge regression explains of the errors that the layer inherits. */
+function makingGood(
+  seen: Observations,
+  weights: Float32Array,
+  { moments, cross }: Inherited,
+  sceptical: number,
+): Float32Array {
+  const change = regression(seen, moments, cross, sceptical * (1 + seen.rows / seen.count));
+  return weights.map((w, i) => w + change[i]);
 }
 
 /**
@@ -56,6 +59,7 @@ function makingGood(seen: Observations, weights: Float32Array, bias: Float32Arra
  * eigenvectors of E' R E. The bias takes the mean of the rest.
  * @param weights float, rows x columns
  * @param quantized what the kernels multiply by, rows x columns
+ * @param inherited by the layer on what is seen, if that is known already
  */
 export function correctKnown(
   seen: Observations,
@@ -63,13 +67,25 @@ export function correctKnown(
   quantized: Float32Array,
   bias: Float32Array,
   rank: number,
+  inherited?: Inherited,
 ): Correction {
   const gain = new Float32Array(seen.columns).fill(1);
-  const ideal = makingGood(seen, weights, bias, EARLIER);
-  const error = Float64Array.from(ideal.weights, (w, i) => w - quantized[i]);
-  const surrogate = surrogateOf(seen, error, ideal.moments, rank);
+  const surrogate =
+    rank > 0 ? knownPath(seen, weights, quantized, rank, inherited ?? inheritedBy(seen, weights, bias)) : undefined;
   const left = residual(seen, quantized, gain, bias, surrogate);
   return { gain, bias: plus(bias, columnMeans(left, seen.count, seen.columns)), surrogate };
+}
+
+function knownPath(
+  seen: Observations,
+  weights: Float32Array,
+  quantized: Float32Array,
+  rank: number,
+  inherited: Inherited,
+): Correction["surrogate"] {
+  const ideal = makingGood(seen, weights, inherited, EARLIER);
+  const error = Float64Array.from(ideal, (w, i) => w - quantized[i]);
+  return surrogateOf(seen, error, inherited.moments, rank);
 }
 
 /**
@@ -95,7 +111,8 @@ export function correctUnknown(
   const { moments, centered } = inputStatistics(seen);
   const known = Float64Array.from(weights, (w, i) => w - gain[i % columns] * nominal[i]);
   const unexplained = residualAfter(rest, bias, product(seen.inputs, known, count, rows, columns));
-  const unknown = explained(seen, centered, moments, unexplained, ANALOG * (1 + (10 * rows) / count));
+  const cross = covariance(seen, centered, unexplained);
+  const unknown = regression(seen, moments, cross, ANALOG * (1 + (10 * rows) / count));
   const surrogate = surrogateOf(
     seen,
     known.map((k, i) => k + unknown[i]),
@@ -138,23 +155,6 @@ export function correctChannels(seen: Observations, answers: Float32Array, bias:
   return { gain, bias: plus(bias, columnMeans(left, count, columns)), surrogate: undefined };
 }
 
-/**
- * What a correction leaves: |corrected - target| / |target|, root mean square over all outputs.
- * @param answers of the main path without bias, count x columns
- */
-export function errorLeft(seen: Observations, answers: ArrayLike<number>, correction: Correction): number {
-  const { gain, bias, surrogate } = correction;
-  const path = surrogate && throughSurrogate(seen, surrogate);
-  const { targets, columns } = seen;
-  let [error, power] = [0, 0];
-  for (let i = 0; i < targets.length; i++) {
-    const j = i % columns;
-    error += (gain[j] * answers[i] + bias[j] + (path ? path[i] : 0) - targets[i]) ** 2;
-    power += targets[i] ** 2;
-  }
-  return power === 0 ? 0 : Math.sqrt(error / power);
-}
-
 /** Regression of the targets on the answers, column by column: cov / var, shrunk towards the gain of all columns together. */
 export function columnGains(
   answers: Float32Array,
@@ -175,31 +175,6 @@ export function columnGains(
   const common = sum(covariance) / total;
   const shrink = (1e-3 + 1 / count) * (total / columns);
   return Float32Array.from(covariance, (c, j) => (c + shrink * common) / (variance[j] + shrink));
-}
-
-interface InputStatistics {
-  /** Covariance of the inputs, rows x rows. */
-  readonly moments: Float64Array;
-  readonly centered: Float32Array;
-}
-
-function inputStatistics({ inputs, count, rows }: Observations): InputStatistics {
-  const centered = Float32Array.from(inputs);
-  center(centered, columnMeans(inputs, count, rows));
-  return { moments: secondMoment(centered, count, rows), centered };
-}
-
-/** Ridge regression of an output error on the inputs: rows x columns. `ridge` is a share of the mean input variance. */
-function explained(
-  { count, rows, columns }: Observations,
-  centered: Float32Array,
-  moments: Float64Array,
-  error: Float64Array,
-  ridge: number,
-): Float64Array {
-  center(error, columnMeans(error, count, columns));
-  const cross = crossProduct(centered, error, count, rows, columns).map((c) => c / count);
-  return solve(ridged(moments, rows, ridge * meanDiagonal(moments, rows) + Number.MIN_VALUE), cross, rows, columns);
 }
 
 function surrogateOf(
@@ -230,44 +205,8 @@ function firstRanks(
   return { rank, a: kept, b: b.slice(0, rank * columns) };
 }
 
-function totalVariance({ targets, count, columns }: Observations): number {
-  const centered = centeredCopy(targets, count, columns);
-  return centered.reduce((total, x) => total + x * x, 0) / count;
-}
-
-/** targets - (gain * inputs w + bias + surrogate). */
-function residual(
-  seen: Observations,
-  w: Float32Array,
-  gain: Float32Array,
-  bias: Float32Array,
-  surrogate?: Correction["surrogate"],
-): Float64Array {
-  const { inputs, targets, count, rows, columns } = seen;
-  const rest = product(inputs, w, count, rows, columns);
-  const path = surrogate ? throughSurrogate(seen, surrogate) : undefined;
-  for (let i = 0; i < rest.length; i++) {
-    const j = i % columns;
-    rest[i] = targets[i] - gain[j] * rest[i] - bias[j] - (path ? path[i] : 0);
-  }
-  return rest;
-}
-
 function residualAfter(rest: Float32Array, bias: Float32Array, path: Float64Array): Float64Array {
   return path.map((y, i) => rest[i] - bias[i % bias.length] - y);
-}
-
-function throughSurrogate(
-  { inputs, count, rows, columns }: Observations,
-  { rank, a, b }: NonNullable<Correction["surrogate"]>,
-): Float64Array {
-  return product(product(inputs, a, count, rows, rank), b, count, rank, columns);
-}
-
-function centeredCopy(x: Float32Array, rows: number, columns: number): Float64Array {
-  const copy = Float64Array.from(x);
-  center(copy, columnMeans(x, rows, columns));
-  return copy;
 }
 
 function plus(a: Float32Array, b: ArrayLike<number>): Float32Array {

@@ -1,14 +1,15 @@
 import { type Graph, isLayer, type OpName, shapeOf } from "../model/graph.ts";
 import type { Affine } from "../model/stages.ts";
 import { spread } from "../tensor/spread.ts";
+import { joined } from "../tensor/tensor.ts";
 
 /** Operators that move codes without computing: their output must have the scale of their inputs. */
 const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "slice", "max-pool"]);
 
 /** Enough values to judge a range by; more only cost time. */
 const SAMPLE = 20_000;
-/** Fractions of the full range that are tried; clipping outliers can cost less than a coarse step. */
-const FRACTIONS: readonly number[] = Array.from({ length: 29 }, (_, i) => 0.5 + (0.5 * i) / 28);
+/** Fractions of the full range that are tried, the widest first; clipping outliers can cost less than a coarse step. */
+const FRACTIONS: readonly number[] = Array.from({ length: 29 }, (_, i) => 0.5 + (0.5 * (28 - i)) / 28);
 
 /** How each value is stored in 8 bits, from what was observed. Values that are only moved share one range. */
 export function rangesOf(graph: Graph, observed: ReadonlyMap<string, Float32Array>): Map<string, Affine> {
@@ -73,8 +74,8 @@ export function affineOf(parts: readonly Float32Array[]): Affine {
   let best = { affine: affine(low, high), error: Number.POSITIVE_INFINITY };
   for (const fraction of FRACTIONS) {
     const candidate = affine(low * fraction, high * fraction);
-    const error = squaredError(sample, candidate);
-    if (error <= best.error) best = { affine: candidate, error };
+    const error = squaredError(sample, candidate, best.error);
+    if (error < best.error) best = { affine: candidate, error };
   }
   return best.affine;
 }
@@ -84,11 +85,12 @@ function affine(low: number, high: number): Affine {
   return { scale, zeroPoint: Math.max(0, Math.min(255, Math.round(-low / scale))) };
 }
 
-function squaredError(values: Float32Array, { scale, zeroPoint }: Affine): number {
+/** The sum over all values, or, once it is more than `enough`, as far as it went. */
+function squaredError(values: Float32Array, { scale, zeroPoint }: Affine, enough: number): number {
   let sum = 0;
-  for (const value of values) {
-    const code = Math.max(0, Math.min(255, Math.round(value / scale) + zeroPoint));
-    sum += (scale * (code - zeroPoint) - value) ** 2;
+  for (let i = 0; i < values.length && sum <= enough; i++) {
+    const code = Math.max(0, Math.min(255, Math.round(values[i] / scale) + zeroPoint));
+    sum += (scale * (code - zeroPoint) - values[i]) ** 2;
   }
   return sum;
 }
@@ -96,15 +98,21 @@ function squaredError(values: Float32Array, { scale, zeroPoint }: Affine): numbe
 /** Values of all channels and places; the extremes are always kept. */
 function thinned(parts: readonly Float32Array[]): Float32Array {
   const total = parts.reduce((sum, { length }) => sum + length, 0);
-  const sample: number[] = [];
-  for (const part of parts) {
-    for (const i of spread(part.length, Math.ceil((SAMPLE * part.length) / total))) sample.push(part[i]);
-    sample.push(
-      part.reduce((low, x) => Math.min(low, x)),
-      part.reduce((high, x) => Math.max(high, x)),
-    );
+  return joined(
+    parts.flatMap((part) => {
+      const places = spread(part.length, Math.ceil((SAMPLE * part.length) / total));
+      return [Float32Array.from(places, (i) => part[i]), extremesOf(part)];
+    }),
+  );
+}
+
+function extremesOf(values: Float32Array): Float32Array {
+  let [low, high] = [values[0], values[0]];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) low = values[i];
+    if (values[i] > high) high = values[i];
   }
-  return Float32Array.from(sample);
+  return Float32Array.of(low, high);
 }
 
 /** The values of the graph in groups that must share a range. */

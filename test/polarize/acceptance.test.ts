@@ -1,7 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { accepted } from "../../runtime/polarize/acceptance.ts";
-import { correctKnown, errorLeft, type Observations } from "../../runtime/polarize/surrogate.ts";
+import { errorLeft, type Observations } from "../../runtime/polarize/observations.ts";
+import { correctKnown } from "../../runtime/polarize/surrogate.ts";
 import { product } from "../../runtime/tensor/products.ts";
 import { normals } from "../support/random.ts";
 
