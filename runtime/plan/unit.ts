@@ -35,6 +35,24 @@ export interface MatmulUnit {
   reprogram?(): Promise<void>;
 }
 
+/** The unit, asked for its products in another way. */
+export function multiplyingBy(unit: MatmulUnit, multiply: MatmulUnit["multiply"]): MatmulUnit {
+  return {
+    name: unit.name,
+    uid: unit.uid,
+    tilesUsed: unit.tilesUsed,
+    get layers() {
+      return unit.layers;
+    },
+    get strengths() {
+      return unit.strengths;
+    },
+    nominal: (layer) => unit.nominal(layer),
+    trim: async () => unit.trim?.(),
+    multiply,
+  };
+}
+
 /** What a unit needs to know of a layer before it can hold it. */
 export interface UnitLayer {
   readonly name: string;

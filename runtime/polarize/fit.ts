@@ -4,7 +4,7 @@ import type { LayerFit } from "../model/layer-fit.ts";
 import type { PolarizedLayer, PolarizedModel } from "../model/stages.ts";
 import type { FloatTeacher } from "../model/teacher.ts";
 import { openPlan } from "../plan/open.ts";
-import type { MatmulUnit } from "../plan/unit.ts";
+import { type MatmulUnit, multiplyingBy } from "../plan/unit.ts";
 import { storedBytes } from "../quantize/format.ts";
 import { formats } from "../quantize/formats.ts";
 import { product } from "../tensor/products.ts";
@@ -27,15 +27,17 @@ export async function layerFits(
   const count = Math.min(INPUTS, inputs.shape[0] ?? 0);
   const length = inputs.data.length / (inputs.shape[0] ?? 1);
   const { taps: truth } = await teacher.run(inputs.data.subarray(0, count * length), count, layers.map(nameOf));
-  const watched = unit && new WatchedUnit(unit);
-  const runner = await openPlan(model, { unit: watched });
+  const onUnit = new Map<string, Tally>();
+  const runner = await openPlan(model, { unit: unit && watched(unit, onUnit) });
   const tallies = new Map(layers.map(({ name }) => [name, new Tally(1)]));
   for (let i = 0; i < count; i++) {
     await runner.run(inputs.data.subarray(i * length, (i + 1) * length), undefined, (name, found) => {
       tallies.get(name)?.add(entry(truth, name).subarray(i * found.length, (i + 1) * found.length), found);
     });
   }
-  return layers.map((layer) => fitOf(layer, entry(model.layers, layer.name), entry(tallies, layer.name), watched));
+  return layers.map((layer) =>
+    fitOf(layer, entry(model.layers, layer.name), entry(tallies, layer.name), onUnit.get(layer.name)),
+  );
 }
 
 function nameOf({ name }: Layer): string {
@@ -46,9 +48,9 @@ function fitOf(
   { name, op }: Layer,
   { format, matrix, digital, accelerator }: PolarizedLayer,
   tally: Tally,
-  watched: WatchedUnit | undefined,
+  onUnit: Tally | undefined,
 ): LayerFit {
-  const columns = watched?.columnsOf(name);
+  const columns = onUnit?.errors();
   return {
     name,
     op,
@@ -61,44 +63,17 @@ function fitOf(
   };
 }
 
-/** Answers as the unit behind it, and notes how far that is from what was meant. */
-class WatchedUnit implements MatmulUnit {
-  readonly #unit: MatmulUnit;
-  readonly #tallies = new Map<string, Tally>();
-
-  constructor(unit: MatmulUnit) {
-    this.#unit = unit;
-  }
-
-  get name(): string {
-    return this.#unit.name;
-  }
-
-  get uid(): string {
-    return this.#unit.uid;
-  }
-
-  get layers(): ReadonlySet<string> {
-    return this.#unit.layers;
-  }
-
-  nominal(layer: string): Promise<Float32Array> {
-    return this.#unit.nominal(layer);
-  }
-
-  async multiply(layer: string, inputs: Uint8Array, count: number): Promise<Float32Array> {
-    const products = await this.#unit.multiply(layer, inputs, count);
+/** Answers as `unit`, and notes by layer how far that is from what was meant. */
+function watched(unit: MatmulUnit, tallies: Map<string, Tally>): MatmulUnit {
+  return multiplyingBy(unit, async (layer, inputs, count) => {
+    const products = await unit.multiply(layer, inputs, count);
     const columns = products.length / count;
-    const tally = this.#tallies.get(layer) ?? new Tally(columns);
-    this.#tallies.set(layer, tally);
-    const weights = await this.#unit.nominal(layer);
+    const tally = tallies.get(layer) ?? new Tally(columns);
+    tallies.set(layer, tally);
+    const weights = await unit.nominal(layer);
     tally.add(product(inputs, weights, count, weights.length / columns, columns), products);
     return products;
-  }
-
-  columnsOf(layer: string): readonly number[] | undefined {
-    return this.#tallies.get(layer)?.errors();
-  }
+  });
 }
 
 /** Squares of differences by column, and of what was expected in all. */

@@ -1,5 +1,5 @@
 import type { PolarizedModel } from "../model/stages.ts";
-import type { MatmulUnit } from "../plan/unit.ts";
+import { type MatmulUnit, multiplyingBy } from "../plan/unit.ts";
 import { restored } from "./levels.ts";
 import { type Calibration, polarizeAccelerator, type Refit } from "./polarize.ts";
 
@@ -154,24 +154,6 @@ export function counted(unit: MatmulUnit, onVectors: (count: number) => void): M
     onVectors(count);
     return unit.multiply(layer, inputs, count);
   });
-}
-
-/** The unit, asked for its products in another way. */
-export function multiplyingBy(unit: MatmulUnit, multiply: MatmulUnit["multiply"]): MatmulUnit {
-  return {
-    name: unit.name,
-    uid: unit.uid,
-    tilesUsed: unit.tilesUsed,
-    get layers() {
-      return unit.layers;
-    },
-    get strengths() {
-      return unit.strengths;
-    },
-    nominal: (layer) => unit.nominal(layer),
-    trim: async () => unit.trim?.(),
-    multiply,
-  };
 }
 
 /** Layers that are on the tiles and yet computed digitally, since no correction recovers them. */

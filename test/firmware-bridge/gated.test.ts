@@ -5,7 +5,7 @@ import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile } from "../../device-profiles/profiles.ts";
 import { Session } from "../../firmware-bridge/session.ts";
 import { AcceleratorUnit } from "../../firmware-bridge/tiles/accelerator.ts";
-import { GatedAccelerator } from "../../firmware-bridge/tiles/gated.ts";
+import { gatedAccelerator } from "../../firmware-bridge/tiles/gated.ts";
 import type { PlaneSavings } from "../../firmware-bridge/tiles/products.ts";
 import { pair } from "../../firmware-bridge/transport/pair.ts";
 import { entry } from "../../runtime/base/entry.ts";
@@ -55,10 +55,10 @@ test("on exact tiles a safe gate changes nothing that a relu lets through, and r
       const correction = { gain: new Float32Array(columns).fill(1), bias, surrogate: undefined };
       const input = { scale: 1, zeroPoint: 0 };
       const gate = safeGate({ node, input, correction, weights: await unit.nominal("a") }, highBits);
-      const gated = new GatedAccelerator(unit, new Map([["a", gate]]));
+      const gated = gatedAccelerator(unit, new Map([["a", gate]]));
       const inputs = codes(rows, 12, seed);
       const whole = await clock.until(unit.multiply("a", inputs, 12));
-      same(relu(await clock.until(gated.multiply("a", inputs, 12)), bias), relu(whole, bias));
+      same(relu(await clock.until(gated.unit.multiply("a", inputs, 12)), bias), relu(whole, bias));
       planes += entry(gated.savings, "a").planes;
       skipped += entry(gated.savings, "a").skippedPlanes;
       await session.close();
@@ -77,8 +77,8 @@ test("the sums of high and low planes are those of whole codes: each plane's off
   const inputs = codes(144, 30, 2);
   const whole = await clock.until(unit.multiply("a", inputs, 30));
   for (const highBits of [1, 4, 7]) {
-    const gated = new GatedAccelerator(unit, new Map([["a", gateOf(highBits, 100, () => true)]]));
-    same(await clock.until(gated.multiply("a", inputs, 30)), whole);
+    const gated = gatedAccelerator(unit, new Map([["a", gateOf(highBits, 100, () => true)]]));
+    same(await clock.until(gated.unit.multiply("a", inputs, 30)), whole);
     const { heldBack, outputs, skippedPlanes } = entry(gated.savings, "a");
     assert.equal([heldBack, outputs, skippedPlanes], [0, 3000, 0]);
   }
@@ -88,11 +88,11 @@ test("the sums of high and low planes are those of whole codes: each plane's off
 test("of noisy tiles the same, within their noise", async () => {
   const { clock, session } = await bench(sram);
   const unit = await clock.until(AcceleratorUnit.place(session, sram, [layerOf("a", 128, 64)]));
-  const gated = new GatedAccelerator(unit, new Map([["a", gateOf(4, 64, () => true)]]));
+  const gated = gatedAccelerator(unit, new Map([["a", gateOf(4, 64, () => true)]]));
   const inputs = codes(128, 100, 2);
   const whole = await clock.until(unit.multiply("a", inputs, 100));
   const noise = rms(await clock.until(unit.multiply("a", inputs, 100)), whole);
-  const difference = rms(await clock.until(gated.multiply("a", inputs, 100)), whole);
+  const difference = rms(await clock.until(gated.unit.multiply("a", inputs, 100)), whole);
   assert.ok(noise > 0 && Math.abs(difference / noise - 1) < 0.1, `${difference} against ${noise}`);
   await session.close();
 });
@@ -106,13 +106,13 @@ test("tiles without an output that needs the low planes are spared them, and get
     ...gateOf(4, 100, (_, at) => at % 100 === 70 && at >= 500),
     usual: new Float32Array(100).fill(usual),
   };
-  const gated = new GatedAccelerator(unit, new Map([["a", gate]]));
+  const gated = gatedAccelerator(unit, new Map([["a", gate]]));
   const inputs = codes(64, 10, 2);
   const high = inputs.map((code) => code & 0xf0);
   const ask = (vectors: Uint8Array): Promise<Float32Array> => clock.until(unit.multiply("a", vectors, 10));
   const [whole, rough] = [await ask(inputs), await ask(high)];
   const expected = whole.map((p, i) => (i >= 500 && i % 100 >= 50 ? p : rough[i] + usual));
-  same(await clock.until(gated.multiply("a", inputs, 10)), expected);
+  same(await clock.until(gated.unit.multiply("a", inputs, 10)), expected);
   const { skippedPlanes, outputs, heldBack } = entry(gated.savings, "a");
   assert.equal([skippedPlanes, outputs, heldBack], [4 * 15, 1000, 995]);
   await session.close();
@@ -122,8 +122,8 @@ test("nothing is gated where empty planes are converted, too", async () => {
   const profile: AcceleratorProfile = { ...sram, converter: { ...sram.converter, skipsEmptyPlanes: false } };
   const { clock, session } = await bench(profile);
   const unit = await clock.until(AcceleratorUnit.place(session, profile, [layerOf("a", 8, 8)]));
-  const gated = new GatedAccelerator(unit, new Map([["a", gateOf(4, 8, () => false)]]));
-  const error = await gated.multiply("a", codes(8, 1, 2), 1).catch((reason: unknown) => reason);
+  const gated = gatedAccelerator(unit, new Map([["a", gateOf(4, 8, () => false)]]));
+  const error = await gated.unit.multiply("a", codes(8, 1, 2), 1).catch((reason: unknown) => reason);
   assert.ok(isFailure(error, "plan/unsupported"));
   await session.close();
 });
@@ -141,8 +141,8 @@ else {
       await session.reconnect();
       // One tile, and all vectors in one frame: the noise depends on the order of the requests.
       const unit = await AcceleratorUnit.place(session, sram, [layerOf("a", 64, 64)]);
-      const gated = new GatedAccelerator(unit, new Map([["a", gateOf(4, 64, (p, at) => at % 128 < 64 && p > 0)]]));
-      const products = await gated.multiply("a", codes(64, 12, 3), 12);
+      const gated = gatedAccelerator(unit, new Map([["a", gateOf(4, 64, (p, at) => at % 128 < 64 && p > 0)]]));
+      const products = await gated.unit.multiply("a", codes(64, 12, 3), 12);
       await session.close();
       await board.stop();
       return { products, saved: entry(gated.savings, "a") };

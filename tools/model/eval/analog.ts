@@ -4,11 +4,11 @@ import { isMatmul, macs, positions } from "../../../runtime/model/graph.ts";
 import type { PolarizedModel } from "../../../runtime/model/stages.ts";
 import { openPlan } from "../../../runtime/plan/open.ts";
 import type { Runner } from "../../../runtime/plan/run.ts";
-import type { MatmulUnit } from "../../../runtime/plan/unit.ts";
+import { type MatmulUnit, multiplyingBy } from "../../../runtime/plan/unit.ts";
 import { unitLayersOf } from "../../../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../../../runtime/polarize/polarize.ts";
 import type { Report } from "../../../runtime/polarize/prepare.ts";
-import { multiplyingBy, recoverySteps, type RecoveryStep as Step } from "../../../runtime/polarize/recovery.ts";
+import { recoverySteps, type RecoveryStep as Step } from "../../../runtime/polarize/recovery.ts";
 import { type Measure, meanScore, type Score } from "./measure.ts";
 import type { AnalogReport, FitCost, LinkCost, RecoveryStep } from "./report.ts";
 

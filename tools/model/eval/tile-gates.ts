@@ -1,5 +1,5 @@
 import { openAccelerator, parseAge } from "../../../firmware-bridge/open.ts";
-import { GatedAccelerator } from "../../../firmware-bridge/tiles/gated.ts";
+import { gatedAccelerator } from "../../../firmware-bridge/tiles/gated.ts";
 import type { PlaneSavings } from "../../../firmware-bridge/tiles/products.ts";
 import { entry } from "../../../runtime/base/entry.ts";
 import type { PolarizedModel } from "../../../runtime/model/stages.ts";
@@ -35,8 +35,8 @@ export async function evaluateTileGates(
     const layers = await gatedLayersOn(unit, served);
     if (layers.length === 0) return null;
     const run = async (gates: Gates, inputs: Float32Array, count: number): Promise<Run> => {
-      const gated = new GatedAccelerator(unit, gates);
-      return { answers: await answersOf(served, gated, inputs, count, report), savings: gated.savings };
+      const gated = gatedAccelerator(unit, gates);
+      return { answers: await answersOf(served, gated.unit, inputs, count, report), savings: gated.savings };
     };
     const scored = async (gates: Gates): Promise<ScoredRun> => {
       const { samples } = measure;
