@@ -11,6 +11,8 @@ export interface AcceleratorProfile {
   readonly converter: ConverterProfile;
   readonly cells: CellsProfile;
   readonly temperature: TemperatureProfile;
+  /** A model of what the arrays take, never a measurement; a multiply-accumulate is two operations. The link is not in it. */
+  readonly energy?: { readonly operationFj: number } | undefined;
   readonly link: {
     readonly baudRate: number;
     /** Largest payload of a frame, bytes. */
@@ -133,6 +135,7 @@ export const acceleratorProfile: z.ZodMiniType<AcceleratorProfile> = z.strictObj
     gainPerK: z.number().check(z.minimum(-0.05), z.maximum(0.05)),
     offsetLsbPerK: z.number().check(z.minimum(0), z.maximum(1)),
   }),
+  energy: z.optional(z.strictObject({ operationFj: z.number().check(z.positive()) })),
   link: z.strictObject({
     baudRate: z.int().check(z.minimum(1200), z.maximum(12_000_000)),
     mtu: z.int().check(z.minimum(64), z.maximum(2000)),

@@ -29,6 +29,17 @@ export interface DeviceProfile {
   };
   readonly calibration: { readonly samples: number; readonly maxSeconds: number; readonly maxBytes: number };
   readonly drift: DriftPolicy;
+  readonly energy?: EnergyProfile | undefined;
+}
+
+/** A model of what this processor's arithmetic and memory take, never a measurement: picojoules (runtime/plan/energy.ts). */
+export interface EnergyProfile {
+  /** Of a multiply-accumulate of the main path, whatever the weight's format: the kernels multiply eight bits by eight. */
+  readonly macPj: number;
+  /** Of one of the low-rank path, in f32. */
+  readonly surrogateMacPj: number;
+  /** Of moving a stored byte to where it is multiplied, once per inference. */
+  readonly bytePj: number;
 }
 
 export interface DriftPolicy {
@@ -56,6 +67,7 @@ export function digitalAbovePct(policy: Pick<DriftPolicy, "digitalAbovePct" | "r
 
 const format = z.enum(formatNames);
 const bytes = z.int().check(z.positive());
+const positive = z.number().check(z.positive());
 const percent = z.number().check(z.minimum(0), z.maximum(100));
 
 export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
@@ -66,7 +78,7 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
   cpu: z.strictObject({
     architecture: z.string(),
     cores: z.int().check(z.positive()),
-    clockMhz: z.number().check(z.positive()),
+    clockMhz: positive,
   }),
   memory: z.strictObject({ totalBytes: bytes, weightBytes: bytes, arenaBytes: bytes }),
   quantization: z.strictObject({
@@ -79,6 +91,9 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
       z.union([
         z.strictObject({ bitsPerWeight: z.number().check(z.minimum(1), z.maximum(10)) }),
         z.strictObject({ bytes }),
+        z.strictObject({ microseconds: positive }),
+        z.strictObject({ microjoules: positive }),
+        z.strictObject({ bitOperations: positive }),
       ]),
     ),
     criterion: z.optional(z.enum(criterionNames)),
@@ -89,13 +104,14 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
   }),
   calibration: z.strictObject({
     samples: z.int().check(z.minimum(1), z.maximum(4096)),
-    maxSeconds: z.number().check(z.positive()),
+    maxSeconds: positive,
     maxBytes: bytes,
   }),
   drift: z.strictObject({
-    checkSeconds: z.number().check(z.positive()),
+    checkSeconds: positive,
     recalibrateBelowPct: percent,
     healthyAbovePct: percent,
     digitalAbovePct: z.optional(percent),
   }),
+  energy: z.optional(z.strictObject({ macPj: positive, surrogateMacPj: positive, bytePj: positive })),
 });

@@ -90,7 +90,7 @@ function checked<T>(schema: z.ZodMiniType<T>, value: unknown, where: string): T 
 /** What each number allows and all together do not. */
 function contradictions(profile: Profile): string[] {
   if (profile.kind === "accelerator") return [...tooLongForFrames(profile), ...tooNarrow(profile)];
-  const { memory, drift } = profile;
+  const { memory, drift, quantization, energy } = profile;
   const used = memory.weightBytes + memory.arenaBytes;
   return [
     ...(used > memory.totalBytes
@@ -101,6 +101,9 @@ function contradictions(profile: Profile): string[] {
           `profile.drift.healthyAbovePct: expected at least recalibrateBelowPct ${drift.recalibrateBelowPct}, ` +
             `found ${drift.healthyAbovePct}`,
         ]
+      : []),
+    ...(quantization.budget && "microjoules" in quantization.budget && energy === undefined
+      ? ["profile.energy: expected with a budget of microjoules, found nothing"]
       : []),
   ];
 }

@@ -7,11 +7,14 @@ export function weightBytesOf(model: PolarizedModel): number {
   return [...model.layers.values()].reduce((sum, layer) => sum + layerBytes(layer), 0);
 }
 
-function layerBytes({ format, matrix, digital, accelerator }: PolarizedLayer): number {
-  const corrections = [digital, ...(accelerator ? [accelerator] : [])].map(({ surrogate }) =>
-    correctionBytes(matrix, surrogate?.rank ?? 0),
-  );
-  return corrections.reduce((sum, bytes) => sum + bytes, storedBytes(formats[format], matrix));
+function layerBytes({ accelerator, ...layer }: PolarizedLayer): number {
+  const own = accelerator ? correctionBytes(layer.matrix, accelerator.surrogate?.rank ?? 0) : 0;
+  return digitalBytes(layer) + own;
+}
+
+/** Of what a layer's digital path reads. */
+export function digitalBytes({ format, matrix, digital }: Omit<PolarizedLayer, "accelerator">): number {
+  return storedBytes(formats[format], matrix) + correctionBytes(matrix, digital.surrogate?.rank ?? 0);
 }
 
 /** Gain, bias and low-rank factors. */

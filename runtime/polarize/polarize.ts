@@ -1,3 +1,4 @@
+import type { EnergyProfile } from "../../device-profiles/device.ts";
 import { entry } from "../base/entry.ts";
 import type { LoadKernels } from "../kernels/kernels.ts";
 import { isLayer, isMatmul, type Layer } from "../model/graph.ts";
@@ -44,6 +45,8 @@ export interface Calibration {
   readonly digitalAbove?: number | undefined;
   /** Overrides the rank of the digital path for the layers that it names. */
   readonly mix?: Mix | undefined;
+  /** By which a budget of energy is counted. */
+  readonly energy?: EnergyProfile | undefined;
   readonly kernels: LoadKernels;
   /** Called before each layer. */
   readonly onLayer?: ((layer: string, done: number, of: number) => void) | undefined;

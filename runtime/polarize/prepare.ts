@@ -22,7 +22,7 @@ export interface PrepareJob {
   readonly name: string;
   /** Unlabeled calibration samples, [count, ...] with the model's input shape (NHWC) after the count, or what is known of them. */
   readonly samples: Samples;
-  readonly profile: Pick<DeviceProfile, "quantization" | "surrogate" | "calibration" | "drift">;
+  readonly profile: Pick<DeviceProfile, "quantization" | "surrogate" | "calibration" | "drift" | "energy">;
 }
 
 export interface Progress {
@@ -117,7 +117,8 @@ export async function calibrationOf(float: FloatModel, job: PrepareJob, report: 
   const { rank, driftedMacsPct = 0 } = job.profile.surrogate;
   const macsShare = driftedMacsPct / 100;
   const digitalAbove = digitalAbovePct(job.profile.drift) / 100;
-  return { float, observed, samples: count, rank, macsShare, digitalAbove, kernels: await loadWasm() };
+  const { energy } = profile;
+  return { float, observed, samples: count, rank, macsShare, digitalAbove, energy, kernels: await loadWasm() };
 }
 
 /** Of synthetic samples: a device that prepares again gets the same model. */

@@ -34,11 +34,16 @@ export interface QuantizationPolicy {
   readonly criterion?: CriterionName | undefined;
 }
 
-/** What a model may take: bits per weight on average, scales included, bytes of all that is stored, or time here. */
+/**
+ * What a model may take: bits per weight on average, scales included; bytes of all that is stored; time here; energy by
+ * the profile's model; or products of single bits. How each is counted: polarize/mix/pricing.ts.
+ */
 export type Budget =
   | { readonly bitsPerWeight: number }
   | { readonly bytes: number }
-  | { readonly microseconds: number };
+  | { readonly microseconds: number }
+  | { readonly microjoules: number }
+  | { readonly bitOperations: number };
 
 /** What was chosen for each layer by name (polarize/mix/mix.ts). */
 export type Mix = ReadonlyMap<string, LayerPolicy>;

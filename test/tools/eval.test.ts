@@ -99,7 +99,8 @@ test("gates on tiles: safe ones change no answer of exact tiles; what planes the
   assert.ok(budget && budget.share === 0.9 && budget.savedPlanesPct > 1, `${budget?.savedPlanesPct} %`);
   assert.ok(safe && whole && safe.linkBytes > budget.linkBytes && budget.linkBytes > whole.linkBytes);
   assert.match(evalText(report), /gates on tiles, 6 bits first[\s\S]* more; agreement/);
-  assert.is((await evaluated({ accelerator: "ideal" })).tileGates, null);
+  const plain = await evaluated({ accelerator: "ideal" });
+  assert.equal([plain.tileGates, plain.analog?.energy], [null, null]);
 });
 
 test("a chart shows what bits buy, and what time takes", async () => {
@@ -130,13 +131,18 @@ test("the Pareto curve goes from the smallest mix to the best one", async () => 
   assert.match(evalText(report), /stored\s+bits/);
 });
 
-test("devices differ, and the score is their mean", async () => {
-  const { analog } = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
+test("devices differ, and the score is their mean; energy is told as modelled", async () => {
+  const report = await evaluated({ accelerator: "sram-bitplane-64x64", devices: 2 });
+  const { analog, energy } = report;
   if (!analog) throw new Error("nothing analog was measured");
   assert.is(analog.devices.length, 2);
   const [first, second] = analog.devices;
   assert.is.not(first.outputError, second.outputError);
   assert.ok(Math.abs(analog.corrected.outputError - (first.outputError + second.outputError) / 2) < 1e-12);
+  const parts = [energy?.mainMicrojoules, energy?.surrogateMicrojoules, energy?.bytesMicrojoules].map(Number);
+  assert.ok(Math.abs(Number(energy?.microjoules) - parts[0] - parts[1] - parts[2]) < 1e-9);
+  assert.ok(Number(analog.energy?.teraOpsPerWatt) > Number(energy?.teraOpsPerWatt));
+  assert.match(evalText(report), /on tiles {5}[\d.]+ µJ, modelled[\s\S]*energy {7}[\d.]+ µJ, modelled: .* TOPS\/W\n/);
 });
 
 test("an aged accelerator: each step of the recovery has its score and its cost", async () => {

@@ -122,6 +122,11 @@ const invalid: readonly (readonly [string, string, readonly string[]])[] = [
     changed({ drift: { ...drift, healthyAbovePct: 80 } }),
     ["profile.drift.healthyAbovePct: expected at least recalibrateBelowPct 90, found 80"],
   ],
+  [
+    "a budget of energy without a model of it",
+    changed({ energy: undefined, quantization: { ...JSON.parse(pi4).quantization, budget: { microjoules: 5 } } }),
+    ["profile.energy: expected with a budget of microjoules, found nothing"],
+  ],
   ["no object", "[1, 2]", ["profile: expected object, found [1,2]"]],
   ["nothing", "null", ["profile: expected object, found null"]],
 ];

@@ -13,17 +13,33 @@ export function decimal(text: string): number {
   return value;
 }
 
-/** 2ms or 80us. */
-export function microseconds(text: string): number {
-  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)(us|ms)$/.exec(text) ?? [];
-  if (digits === "") throw new InvalidArgumentError("a time is expected, such as 2ms or 80us");
-  return Number(digits) * (unit === "ms" ? 1000 : 1);
-}
+type Parser = (text: string) => number;
 
-export function byteCount(text: string): number {
-  const [, digits = "", unit = ""] = /^(\d+)([kM]?)$/.exec(text) ?? [];
-  if (digits === "") throw new InvalidArgumentError("bytes are expected, such as 65536, 64k or 1M");
-  return Number(digits) * { "": 1, k: 1024, M: 1024 ** 2 }[unit as "" | "k" | "M"];
+export const byteCount: Parser = quantity("bytes are expected, such as 65536, 64k or 1M", {
+  "": 1,
+  k: 1024,
+  M: 1024 ** 2,
+});
+export const microseconds: Parser = quantity("a time is expected, such as 2ms or 80us", { us: 1, ms: 1000 });
+export const microjoules: Parser = quantity("an energy is expected, such as 20uJ or 800nJ", {
+  nJ: 1e-3,
+  uJ: 1,
+  mJ: 1000,
+});
+export const operations: Parser = quantity("a count is expected, such as 80M or 1.2G", {
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+});
+
+/** A number with one of the `units`; its value is in the unit that is 1. */
+function quantity(expected: string, units: Readonly<Record<string, number>>): Parser {
+  return (text) => {
+    const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)([a-zA-Z]*)$/.exec(text) ?? [];
+    if (digits === "" || !Object.hasOwn(units, unit)) throw new InvalidArgumentError(expected);
+    return Number(digits) * units[unit];
+  };
 }
 
 export function positive(text: string): number {

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { criterionNames, formatNames } from "../../runtime/model/stages.ts";
-import { byteCount, microseconds, positive, wholeNumber } from "../cli/arguments.ts";
+import { byteCount, microjoules, microseconds, operations, positive, wholeNumber } from "../cli/arguments.ts";
 
 /** Adds what looks at a model before it is shipped. */
 export function addModel(program: Command): void {
@@ -27,25 +27,13 @@ function addEval(program: Command): void {
       "weights that share a scale, instead of the profile's; 65536: one scale per channel",
       wholeNumber,
     )
-    .option("--bits-budget <bits>", "choose each layer's format: bits per weight on average, scales included", Number)
-    .option("--bytes-budget <bytes>", "choose each layer's format and rank: all that is stored, such as 64k", byteCount)
-    .option(
-      "--latency-budget <time>",
-      "the same by what an inference takes on this machine, such as 2ms or 80us",
-      microseconds,
-    )
-    .addOption(
-      new Option(
-        "--criterion <name>",
-        "chooses within a budget: by measured answers (alps) or the codes' entropy (eagl)",
-      ).choices(criterionNames),
-    )
     .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
     .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
     .option("--synthetic", "calibrate with inputs made from the statistics of the calibration samples")
     .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
     .option("--pareto", "also mixes of formats and ranks of other sizes: what each byte buys")
     .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank");
+  addBudgets(command);
   addGates(command);
   addChip(command);
   command
@@ -56,6 +44,26 @@ function addEval(program: Command): void {
       const { evalCommand } = await import("./eval/command.ts");
       await evalCommand(model, options);
     });
+}
+
+/** Within which each layer gets a format of its own, and a rank where low-rank paths count; one of them. */
+function addBudgets(command: Command): void {
+  command
+    .option("--bits-budget <bits>", "choose each layer's format: bits per weight on average, scales included", Number)
+    .option("--bytes-budget <bytes>", "choose each layer's format and rank: all that is stored, such as 64k", byteCount)
+    .option(
+      "--latency-budget <time>",
+      "the same by what an inference takes on this machine, such as 2ms or 80us",
+      microseconds,
+    )
+    .option("--energy-budget <energy>", "the same by the profile's model of energy, such as 20uJ", microjoules)
+    .option("--bitops-budget <count>", "the same by products of single bits, such as 80M", operations)
+    .addOption(
+      new Option(
+        "--criterion <name>",
+        "chooses within a budget: by measured answers (alps) or the codes' entropy (eagl)",
+      ).choices(criterionNames),
+    );
 }
 
 /** How low bits are left out where they are not needed. */
@@ -163,7 +171,7 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   compared: [{name, score, seconds}], seconds of the fit alone, as calibrationParts.fit,
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers, returned,
     placed: {linkBytes, linkSeconds, seconds}, calibrated: {.., fitSeconds},
-    accumulators: {bits, layers: [{layer, segments, wholeSegments, bits}]},
+    accumulators: {bits, layers: [{layer, segments, wholeSegments, bits}]}, energy: {..} | null,
     recovery: [{step, score: {..}, samples, products, programs, extraMacsPct, linkBytes, linkSeconds,
       seconds}], of an aged one} | null,
   gates: {highBits, safe: {score, layers: [{layer, sparsity, vectorSparsity}], savedPct, savedByVectorsPct},
@@ -173,7 +181,9 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
   layers: [{layer, format, rank, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds,
-  calibrationParts: {observe, choose, quantize, fit} in seconds, microsecondsPerInference }
+  calibrationParts: {observe, choose, quantize, fit} in seconds, microsecondsPerInference,
+  energy: {microjoules, mainMicrojoules, surrogateMicrojoules, bytesMicrojoules, teraOpsPerWatt} of an inference by
+    the profile's model, nothing of it measured | null, bitOperations }
 agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler
 divergence of the classes in nats, null where outputs are no probabilities. outputError: relative RMS of all outputs.
 
@@ -181,6 +191,7 @@ Examples:
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --profile raspberry-pi-4
   polaredge eval kws.onnx --inputs x.npy --format nf4 --rank 4 --json
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --bits-budget 4 --draws 5
+  polaredge eval kws.onnx --inputs x.npy --labels y.npy --energy-budget 30uJ
   polaredge eval kws.onnx --inputs x.npy --labels y.npy --accelerator sram-bitplane-64x64 --age 30d --seed 3
   polaredge eval kws.onnx --inputs x.npy --accelerator sram-bitplane-64x64 --gate 5`;
 }

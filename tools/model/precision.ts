@@ -1,5 +1,7 @@
-import { isLayer, macs, positions } from "../../runtime/model/graph.ts";
+import { isLayer, macs } from "../../runtime/model/graph.ts";
 import type { FormatName, PolarizedModel } from "../../runtime/model/stages.ts";
+import { surrogateMacs } from "../../runtime/plan/energy.ts";
+import { bitOperations } from "../../runtime/polarize/mix/pricing.ts";
 import { storedBytes } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
 import { percent, table } from "../cli/table.ts";
@@ -27,22 +29,25 @@ export function layersOf({ layers }: PolarizedModel): LayerPrecision[] {
 /** What the main path takes per weight, scales included, and what the surrogates add to it. */
 export function precisionOf({ graph, layers }: PolarizedModel): {
   bitsPerWeight: number;
+  bitOperations: number;
   surrogate: { params: number; extraParamsPct: number; extraMacsPct: number };
 } {
-  const total = { weights: 0, bytes: 0, macs: 0, params: 0, extraMacs: 0 };
+  const total = { weights: 0, bytes: 0, macs: 0, params: 0, extraMacs: 0, bitOperations: 0 };
   for (const node of graph.nodes.filter(isLayer)) {
     const layer = layers.get(node.name);
     if (!layer) continue;
     const { rows, columns } = layer.matrix;
-    const params = (layer.digital.surrogate?.rank ?? 0) * (rows + columns);
+    const rank = layer.digital.surrogate?.rank ?? 0;
     total.weights += rows * columns;
     total.bytes += storedBytes(formats[layer.format], layer.matrix);
     total.macs += macs(node);
-    total.params += params;
-    total.extraMacs += params * positions(node);
+    total.params += rank * (rows + columns);
+    total.extraMacs += surrogateMacs(node, rank);
+    total.bitOperations += bitOperations(node, formats[layer.format].bits, rank);
   }
   return {
     bitsPerWeight: (8 * total.bytes) / total.weights,
+    bitOperations: total.bitOperations,
     surrogate: {
       params: total.params,
       extraParamsPct: (100 * total.params) / total.weights,

@@ -1,7 +1,8 @@
 import { type OpenAccelerator, openAccelerator, parseAge } from "../../../firmware-bridge/open.ts";
 import type { AcceleratorUnit } from "../../../firmware-bridge/tiles/accelerator.ts";
-import { isMatmul, macs, positions } from "../../../runtime/model/graph.ts";
+import { isMatmul, macs } from "../../../runtime/model/graph.ts";
 import type { PolarizedModel } from "../../../runtime/model/stages.ts";
+import { surrogateMacs } from "../../../runtime/plan/energy.ts";
 import { openPlan } from "../../../runtime/plan/open.ts";
 import type { Runner } from "../../../runtime/plan/run.ts";
 import { type MatmulUnit, multiplyingBy } from "../../../runtime/plan/unit.ts";
@@ -9,8 +10,10 @@ import { unitLayersOf } from "../../../runtime/polarize/placement.ts";
 import { type Calibration, polarizeAccelerator, uncorrectedAccelerator } from "../../../runtime/polarize/polarize.ts";
 import type { Report } from "../../../runtime/polarize/prepare.ts";
 import { recoverySteps, type RecoveryStep as Step } from "../../../runtime/polarize/recovery.ts";
+import { energyReport } from "./energy.ts";
 import { type Measure, meanScore, type Score } from "./measure.ts";
-import type { AnalogReport, FitCost, LinkCost, RecoveryStep } from "./report.ts";
+
+import type { AnalogReport, EnergyReport, FitCost, LinkCost, RecoveryStep } from "./report.ts";
 
 export interface AnalogOptions {
   /** Name or file of an accelerator profile; without one nothing analog is measured. */
@@ -49,6 +52,7 @@ export async function evaluateAnalog(
     placed: trials[0].placed,
     calibrated: trials[0].calibrated,
     accumulators: trials[0].accumulators,
+    energy: trials[0].energy,
     returned: [...returned],
     recovery: trials[0].recovery.map((step, i) => ({
       ...step,
@@ -73,6 +77,7 @@ interface Trial {
   readonly placed: LinkCost;
   readonly calibrated: FitCost;
   readonly accumulators: AnalogReport["accumulators"];
+  readonly energy: EnergyReport | null;
   readonly recovery: readonly RecoveryStep[];
 }
 
@@ -99,7 +104,8 @@ async function attempt(
     device.emulated?.chip.age(ageSeconds);
     const quantized = await scoreOf(await uncorrectedAccelerator(model, calibration.float, unit));
     const accumulators = { bits: device.profile.converter.accumulatorBits, layers: unit.accumulation };
-    const known = { quantized, layers, placed, calibrated, accumulators };
+    const energy = device.profile.energy ? energyReport(fresh, calibration, device.profile) : null;
+    const known = { quantized, layers, placed, calibrated, accumulators, energy };
     if (ageSeconds === 0) return { ...known, corrected: await scoreOf(fresh), recovery: [] };
     const recovery = await recover(fresh, fitted, device, unit, scoreOf);
     // The last step that leaves the cells as they are.
@@ -146,7 +152,7 @@ function extraMacsOf({ graph, layers }: PolarizedModel, unit: MatmulUnit): numbe
   for (const node of graph.nodes.filter(isMatmul).filter(({ name }) => unit.layers.has(name))) {
     const rank = layers.get(node.name)?.accelerator?.surrogate?.rank ?? 0;
     main += macs(node);
-    extra += rank * (node.rows + node.columns) * positions(node);
+    extra += surrogateMacs(node, rank);
   }
   return main > 0 ? (100 * extra) / main : 0;
 }

@@ -23,6 +23,7 @@ import { layersOf, precisionOf } from "../precision.ts";
 import { type AnalogOptions, evaluateAnalog } from "./analog.ts";
 import { type Baseline, baselines, correctedBy } from "./baselines.ts";
 import { evaluateCurve } from "./curve.ts";
+import { energyReport } from "./energy.ts";
 import { evaluateGates, type GateOptions } from "./gates.ts";
 import { type Measure, meanScore, measureOf, type Score } from "./measure.ts";
 import { paretoOf } from "./pareto.ts";
@@ -39,6 +40,10 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly bytesBudget?: number;
   /** Microseconds of an inference on this machine. */
   readonly latencyBudget?: number;
+  /** Microjoules of an inference by the profile's model. */
+  readonly energyBudget?: number;
+  /** Products of single bits of an inference. */
+  readonly bitopsBudget?: number;
   readonly criterion?: CriterionName;
   readonly rank?: number;
   readonly samples?: number;
@@ -117,6 +122,7 @@ export async function evaluate(path: string, options: EvalOptions, report: Repor
     calibrationSeconds: totalOf(first.seconds),
     calibrationParts: first.seconds,
     microsecondsPerInference: first.microsecondsPerInference,
+    energy: energyReport(first.repaired, subject.profile),
   };
 }
 
@@ -253,8 +259,11 @@ function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProf
   };
 }
 
-function budgetOf({ latencyBudget, bytesBudget, bitsBudget }: EvalOptions): Budget | undefined {
+function budgetOf(options: EvalOptions): Budget | undefined {
+  const { latencyBudget, energyBudget, bitopsBudget, bytesBudget, bitsBudget } = options;
   if (latencyBudget !== undefined) return { microseconds: latencyBudget };
+  if (energyBudget !== undefined) return { microjoules: energyBudget };
+  if (bitopsBudget !== undefined) return { bitOperations: bitopsBudget };
   if (bytesBudget !== undefined) return { bytes: bytesBudget };
   return bitsBudget === undefined ? undefined : { bitsPerWeight: bitsBudget };
 }

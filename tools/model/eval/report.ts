@@ -43,6 +43,21 @@ export interface EvalReport {
   readonly calibrationSeconds: number;
   readonly calibrationParts: CalibrationSeconds;
   readonly microsecondsPerInference: number;
+  /** Null if the profile has no model of it. */
+  readonly energy: EnergyReport | null;
+  /** Products of single bits in an inference. */
+  readonly bitOperations: number;
+}
+
+/** What the layers of an inference take by the profiles' models (runtime/plan/energy.ts): modelled, never measured. */
+export interface EnergyReport {
+  readonly microjoules: number;
+  readonly mainMicrojoules: number;
+  readonly surrogateMicrojoules: number;
+  /** To move what is stored. */
+  readonly bytesMicrojoules: number;
+  /** Two operations for each multiply-accumulate of the main path, over all of the energy. */
+  readonly teraOpsPerWatt: number;
 }
 
 /** Where the time of a calibration goes. */
@@ -70,6 +85,8 @@ export interface AnalogReport {
   readonly calibrated: FitCost;
   /** Also of the first device: how wide its accumulators are, and what the sums of each layer take at most. */
   readonly accumulators: { readonly bits: number; readonly layers: readonly LayerAccumulation[] };
+  /** With its layers on tiles; null unless both profiles have a model of it. */
+  readonly energy: EnergyReport | null;
   /** What brings an accelerator that has aged since its calibration back, from the cheapest step to the dearest. */
   readonly recovery: readonly RecoveryStep[];
 }

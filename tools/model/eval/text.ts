@@ -3,6 +3,7 @@ import { precisionTable } from "../precision.ts";
 import type { Score } from "./measure.ts";
 import type {
   AnalogReport,
+  EnergyReport,
   EvalReport,
   GatedScore,
   GateReport,
@@ -61,10 +62,12 @@ export function evalText(report: EvalReport): string {
       `+${surrogate.extraParamsPct.toFixed(1)} % parameters, +${surrogate.extraMacsPct.toFixed(1)} % MACs`,
     `calibration  ${calibrationText(report)}`,
     `inference    ${report.microsecondsPerInference.toFixed(0)} µs on this machine`,
+    ...(report.energy ? [`energy       ${energyText(report.energy)}`] : []),
+    `operations   ${thousands(report.bitOperations)} products of single bits`,
   ].join("\n");
 }
 
-function analogLines({ layers, returned, placed, calibrated, recovery, accumulators }: AnalogReport): string[] {
+function analogLines({ layers, returned, placed, calibrated, recovery, accumulators, energy }: AnalogReport): string[] {
   if (layers === 0) return ["tiles        hold no layer"];
   const { linkSeconds, fitSeconds } = calibrated;
   const share = linkSeconds / (linkSeconds + fitSeconds);
@@ -76,7 +79,17 @@ function analogLines({ layers, returned, placed, calibrated, recovery, accumulat
     `time         ${linkSeconds.toFixed(1)} s of a calibration on the link, ${fitSeconds.toFixed(1)} s for the fit: ` +
       `dominated by the ${share > 0.5 ? "link" : "fit"}, ${percent(Math.max(share, 1 - share))}`,
     accumulatorText(accumulators),
+    ...(energy ? [`on tiles     ${energyText(energy)}`] : []),
   ];
+}
+
+function energyText(energy: EnergyReport): string {
+  const { microjoules, mainMicrojoules, surrogateMicrojoules, bytesMicrojoules, teraOpsPerWatt } = energy;
+  return (
+    `${microjoules.toFixed(2)} µJ, modelled: ${mainMicrojoules.toFixed(2)} main path, ` +
+    `${surrogateMicrojoules.toFixed(2)} surrogates, ${bytesMicrojoules.toFixed(2)} to move weights; ` +
+    `effective ${teraOpsPerWatt.toPrecision(3)} TOPS/W`
+  );
 }
 
 /** What was proved of the tiles' sums. */
