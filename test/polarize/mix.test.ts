@@ -88,17 +88,29 @@ test("a budget of time is kept by giving up ranks where they cost time", async (
   assert.match(String(error), /the layers need [\d.]+ µs, the budget is 0.1 µs/);
 });
 
-test("a layer's time is the least of several, and what is no layer counts once", () => {
-  let nowMs = 0;
+test("a layer's time is the least of several, one for all formats of as many blocks, and what is no layer counts once", () => {
+  let [nowMs, bound] = [0, 0];
   const run = (): void => {
-    nowMs += 0.25;
+    nowMs += nowMs < 5 ? 4 : 0.25;
   };
-  const kernels: LoadKernels = (bytes) => ({ ...calibration.kernels(bytes), bind: () => run });
+  const kernels: LoadKernels = (bytes) => ({
+    ...calibration.kernels(bytes),
+    bind: () => {
+      bound++;
+      return run;
+    },
+  });
   const { rest, of } = latencyOf({ ...calibration, kernels }, () => nowMs);
   const others = float.graph.nodes.filter((node) => !isLayer(node) && node.op !== "reshape");
   assert.is(rest, 250_000 * others.length);
   const [name] = [...float.weights.keys()];
-  assert.is(of(name, { format: "int8", blockLength: 32, rank: 0 }), 250_000);
+  const before = bound;
+  for (const format of ["nf4", "int2", "nf4"] as const)
+    assert.is(of(name, { format, blockLength: 9, rank: 0 }), 250_000);
+  assert.is(bound, before + 1);
+  of(name, { format: "int8", blockLength: 9, rank: 0 });
+  of(name, { format: "int8", blockLength: 9, rank: 1 });
+  assert.is(bound, before + 3);
 });
 
 test("a budget that no format fits is refused with what is needed", async () => {

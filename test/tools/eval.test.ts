@@ -81,6 +81,9 @@ test("a budget gives layers their own formats, and the report shows them", async
   assert.ok(report.bitsPerWeight <= 4 && report.bitsPerWeight > 3.6, `${report.bitsPerWeight}`);
   assert.ok(new Set(report.layers.map(({ format }) => format)).size > 1);
   assert.match(evalText(report), /mix corrected/);
+  const within = (microseconds: number): string => evalText({ ...report, budget: { microseconds } });
+  assert.match(within(1e6), /on this machine: the budget of 1000000 µs is kept/);
+  assert.match(within(0.01), /on this machine: the budget of 0.01 µs is missed by [\d.]+ %/);
 });
 
 test("gates save products of bits, and report which answers that costs", async () => {

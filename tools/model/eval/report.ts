@@ -42,6 +42,7 @@ export interface EvalReport {
   readonly surrogate: { readonly params: number; readonly extraParamsPct: number; readonly extraMacsPct: number };
   readonly calibrationSeconds: number;
   readonly calibrationParts: CalibrationSeconds;
+  /** On this machine, the least of several. */
   readonly microsecondsPerInference: number;
   /** Null if the profile has no model of it. */
   readonly energy: EnergyReport | null;

@@ -61,7 +61,7 @@ export function evalText(report: EvalReport): string {
     `surrogates   ${thousands(surrogate.params)} parameters: ` +
       `+${surrogate.extraParamsPct.toFixed(1)} % parameters, +${surrogate.extraMacsPct.toFixed(1)} % MACs`,
     `calibration  ${calibrationText(report)}`,
-    `inference    ${report.microsecondsPerInference.toFixed(0)} µs on this machine`,
+    `inference    ${inferenceText(report)}`,
     ...(report.energy ? [`energy       ${energyText(report.energy)}`] : []),
     `operations   ${thousands(report.bitOperations)} products of single bits`,
   ].join("\n");
@@ -121,6 +121,16 @@ function calibrationText({ calibrationSeconds, calibrationParts }: EvalReport): 
     `${text(calibrationSeconds)}: ${text(observe)} for the float model's answers${choosing}, ` +
     `${text(quantize)} to quantize, ${text(fit)} to fit`
   );
+}
+
+/** Against a budget of time, which was kept by adding up layers that were timed one by one. */
+function inferenceText({ microsecondsPerInference: took, budget }: EvalReport): string {
+  const text = `${took.toFixed(1)} µs on this machine`;
+  if (!budget || !("microseconds" in budget)) return text;
+  const { microseconds } = budget;
+  return took <= microseconds
+    ? `${text}: the budget of ${microseconds} µs is kept`
+    : `${text}: the budget of ${microseconds} µs is missed by ${percent(took / microseconds - 1)}`;
 }
 
 function took(seconds: number): string {
