@@ -27,6 +27,7 @@ export function alternate(
     const path = lowRank(missing, order.metric, rows, columns, rank);
     const error = path.eigenvalues.slice(rank).reduce((sum, value) => sum + value, 0);
     if (error < best.error) best = { matrix, error };
+    if (round === rounds - 1) break;
     const carried = product(path.a, path.b, rows, path.rank, columns);
     const left = weights.map((w, i) => w - carried[i]);
     matrix = gptqRescaled(format, left, columns, blockLength, order);

@@ -1,5 +1,5 @@
 import type { FormatName, QuantizedMatrix } from "../model/stages.ts";
-import { nearestOf } from "./formats/code-book.ts";
+import { nearestByHalves } from "./formats/code-book.ts";
 import { type Grouped, LEVELS } from "./grouped.ts";
 
 /**
@@ -96,7 +96,13 @@ export function scaleAt({ scales, columns, blockLength }: QuantizedMatrix, i: nu
 }
 
 export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
-  return Float32Array.from(matrix.codes, (code, i) => code * scaleAt(matrix, i));
+  const { rows, columns, codes, scales, blockLength } = matrix;
+  const weights = new Float32Array(codes.length);
+  for (let row = 0; row < rows; row++) {
+    const [from, block] = [row * columns, Math.floor(row / blockLength) * columns];
+    for (let j = 0; j < columns; j++) weights[from + j] = codes[from + j] * scales[block + j];
+  }
+  return weights;
 }
 
 /** Bytes of the codes and scales as they are stored. */
@@ -109,24 +115,26 @@ export function storedBytes(format: QuantFormat, { codes, scales, columns }: Qua
 interface Search {
   readonly ends: readonly number[];
   readonly fractions: readonly number[];
-  /** By nearestByHalves. */
+  /** By nearestByHalves, and twice the code that it begins with. */
   readonly table: Int8Array;
+  readonly first: number;
 }
 
 function searchOf(format: QuantFormat): Search {
   const fractions = format.bits <= COARSE_BITS ? COARSE_CLIPPING : CLIPPING;
-  return { ends: endsOf(format), fractions, table: nearestByHalves(format.codeBook) };
+  const { codeBook } = format;
+  return { ends: endsOf(format), fractions, table: nearestByHalves(codeBook), first: 2 * codeBook[0] };
 }
 
-function bestScale(format: QuantFormat, { ends, fractions, table }: Search, strip: Float64Array): number {
+function bestScale(format: QuantFormat, search: Search, strip: Float64Array): number {
   let largest = 0;
   for (const w of strip) largest = Math.max(largest, Math.abs(w));
   if (largest === 0) return 0;
   let best = { scale: 0, error: Number.POSITIVE_INFINITY };
-  for (const end of ends) {
-    for (const fraction of fractions) {
+  for (const end of search.ends) {
+    for (const fraction of search.fractions) {
       const scale = roundScale(format, (largest * fraction) / end);
-      const error = squaredError(table, strip, scale);
+      const error = squaredError(search, strip, scale, best.error);
       if (error < best.error) best = { scale, error };
     }
   }
@@ -140,20 +148,15 @@ function endsOf({ codeBook }: QuantFormat): number[] {
   return symmetric ? [highest] : [highest, lowest];
 }
 
-/**
- * The code nearest to x at floor(2 x) + 2 NARROW: codes are whole, so the nearest one changes at halves only. One look
- * is a third of the time of a search, and searching scales is most of the time of rounding.
- */
-function nearestByHalves(codeBook: Int8Array): Int8Array {
-  return Int8Array.from({ length: 4 * NARROW + 1 }, (_, i) => nearestOf(codeBook, i / 2 - NARROW));
-}
-
-function squaredError(table: Int8Array, strip: Float64Array, scale: number): number {
+/** Of a strip under a scale; once it is at least `enough`, as far as it went. */
+function squaredError({ table, first }: Search, strip: Float64Array, scale: number, enough: number): number {
   const halves = 2 / scale;
+  const last = table.length - 1;
   let sum = 0;
-  for (const w of strip) {
-    const at = Math.floor(w * halves) + 2 * NARROW;
-    const error = w - scale * table[at < 0 ? 0 : at < table.length ? at : table.length - 1];
+  for (let i = 0; i < strip.length && sum < enough; i++) {
+    const w = strip[i];
+    const at = Math.floor(w * halves) - first;
+    const error = w - scale * table[at < 0 ? 0 : at < last ? at : last];
     sum += error * error;
   }
   return sum;

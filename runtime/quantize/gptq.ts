@@ -1,7 +1,7 @@
 import type { QuantizedMatrix } from "../model/stages.ts";
 import { inverseFactor, meanDiagonal, ridged } from "../tensor/linear.ts";
 import { crossProduct } from "../tensor/products.ts";
-import { codeOf, emptyMatrix, type QuantFormat, scaleAt } from "./format.ts";
+import { codeOf, emptyMatrix, type QuantFormat } from "./format.ts";
 import { refitScales } from "./scales.ts";
 
 /** Added to the second moments' diagonal, as a share of its mean (GPTQ's "percdamp"). */
@@ -45,10 +45,15 @@ function choose(
   weights: Float32Array,
   order: RoundingOrder,
 ): QuantizedMatrix {
-  const matrix = { ...scaled, codes: new Int8Array(weights.length) };
-  roundInOrder(weights, scaled.columns, order, (at, weight) => {
-    matrix.codes[at] = codeOf(format, matrix, at, weight);
-    return scaleAt(matrix, at) * matrix.codes[at];
+  const { columns, blockLength, scales } = scaled;
+  const codes = new Int8Array(weights.length);
+  const matrix = { ...scaled, codes };
+  roundInOrder(weights, columns, order, (row, column, weight) => {
+    const at = row * columns + column;
+    const scale = scales[Math.floor(row / blockLength) * columns + column];
+    const code = format.grouped ? codeOf(format, matrix, at, weight) : format.nearest(scale === 0 ? 0 : weight / scale);
+    codes[at] = code;
+    return scale * code;
   });
   return matrix;
 }
@@ -57,13 +62,13 @@ function choose(
  * GPTQ (arXiv 2210.17323, algorithm 1): rows are rounded one after the other, and what a row's rounding costs in the
  * output is made good by the rows not yet rounded: W[later] -= (w - q) / u_ii * u[i, later], with u' u = H^-1 and H the
  * second moments of the inputs. The rows that matter most, by the diagonal of H, come first ("act-order").
- * @param round keeps the nearest code of a weight, rows x columns, and returns what it stands for
+ * @param round keeps the nearest code of a weight and returns what it stands for
  */
 export function roundInOrder(
   weights: Float32Array,
   columns: number,
   { order, u }: RoundingOrder,
-  round: (at: number, weight: number) => number,
+  round: (row: number, column: number, weight: number) => number,
 ): void {
   const rows = order.length;
   const left = inOrder(weights, order, columns);
@@ -73,7 +78,7 @@ export function roundInOrder(
     for (let i = first; i < end; i++) {
       for (let j = 0; j < columns; j++) {
         const weight = left[i * columns + j];
-        errors[(i - first) * columns + j] = (weight - round(order[i] * columns + j, weight)) / u[i * rows + i];
+        errors[(i - first) * columns + j] = (weight - round(order[i], j, weight)) / u[i * rows + i];
       }
       for (let later = i + 1; later < end; later++) {
         const share = u[i * rows + later];

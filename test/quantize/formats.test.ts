@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { FormatName } from "../../runtime/model/stages.ts";
 import { dequantizeMatrix, NARROW, quantizeMatrix, storedBytes } from "../../runtime/quantize/format.ts";
-import { nearestOf, normalFloat } from "../../runtime/quantize/formats/code-book.ts";
+import { nearestIn, nearestOf, normalFloat } from "../../runtime/quantize/formats/code-book.ts";
 import { NF2_LEVELS } from "../../runtime/quantize/formats/nf2.ts";
 import { NF3_LEVELS } from "../../runtime/quantize/formats/nf3.ts";
 import { NF4_LEVELS } from "../../runtime/quantize/formats/nf4.ts";
@@ -114,6 +114,13 @@ for (const [name, levels] of [
     }
   });
 }
+
+test("one look finds what a search does", () => {
+  for (const { codeBook } of Object.values(formats)) {
+    const nearest = nearestIn(codeBook);
+    for (let x = -70; x <= 70; x += 0.125) assert.is(nearest(x), nearestOf(codeBook, x), `${x}`);
+  }
+});
 
 test("an unsymmetric code book is turned round where that fits better", () => {
   const { scales, codes } = quantizeMatrix(formats.nf2, Float32Array.of(1, -0.34, -1, -0.34), 1, 32);

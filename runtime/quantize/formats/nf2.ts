@@ -1,5 +1,5 @@
 import type { QuantFormat } from "../format.ts";
-import { nearestOf, normalFloat } from "./code-book.ts";
+import { nearestIn, normalFloat } from "./code-book.ts";
 
 /** As NF4 with four levels (the generator of QLoRA's code, bitsandbytes `create_normal_map`, for 2 bits). */
 export const NF2_LEVELS: readonly number[] = [-1, 0, 0.33791519352165506, 1];
@@ -13,5 +13,5 @@ export const nf2: QuantFormat = {
   scaleBits: 16,
   blocked: true,
   codeBook,
-  nearest: (x) => nearestOf(codeBook, x),
+  nearest: nearestIn(codeBook),
 };

@@ -1,5 +1,5 @@
 import type { QuantFormat } from "../format.ts";
-import { nearestOf, normalFloat } from "./code-book.ts";
+import { nearestIn, normalFloat } from "./code-book.ts";
 
 /** As NF4 with eight levels (the generator of QLoRA's code, bitsandbytes `create_normal_map`, for 3 bits). */
 // biome-ignore format: one row per sign
@@ -17,5 +17,5 @@ export const nf3: QuantFormat = {
   scaleBits: 16,
   blocked: true,
   codeBook,
-  nearest: (x) => nearestOf(codeBook, x),
+  nearest: nearestIn(codeBook),
 };

@@ -1,5 +1,5 @@
 import type { QuantFormat } from "../format.ts";
-import { nearestOf, normalFloat } from "./code-book.ts";
+import { nearestIn, normalFloat } from "./code-book.ts";
 
 /** The 16 NormalFloat levels of QLoRA (arXiv 2305.14314, appendix E): equal-mass quantiles of N(0, 1) with an exact zero. */
 // biome-ignore format: one row per sign
@@ -17,5 +17,5 @@ export const nf4: QuantFormat = {
   scaleBits: 16,
   blocked: true,
   codeBook,
-  nearest: (x) => nearestOf(codeBook, x),
+  nearest: nearestIn(codeBook),
 };

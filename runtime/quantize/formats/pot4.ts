@@ -1,5 +1,5 @@
 import type { QuantFormat } from "../format.ts";
-import { nearestOf } from "./code-book.ts";
+import { nearestIn } from "./code-book.ts";
 
 const codeBook = Int8Array.of(-64, -32, -16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16, 32, 64);
 
@@ -10,5 +10,5 @@ export const pot4: QuantFormat = {
   scaleBits: 16,
   blocked: true,
   codeBook,
-  nearest: (x) => nearestOf(codeBook, x),
+  nearest: nearestIn(codeBook),
 };
