@@ -156,7 +156,7 @@ function squaredError({ table, first }: Search, strip: Float64Array, scale: numb
   for (let i = 0; i < strip.length && sum < enough; i++) {
     const w = strip[i];
     const at = Math.floor(w * halves) - first;
-    const error = w - scale * table[at < 0 ? 0 : at < last ? at : last];
+    const error = w - scale * table[at < 0 ? 0 : Math.min(at, last)];
     sum += error * error;
   }
   return sum;
