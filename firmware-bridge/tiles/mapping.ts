@@ -170,16 +170,17 @@ function setLevels(
   blocks: readonly Block[],
   choose: (block: Block, at: number, target: number) => Choice,
 ): void {
-  roundInOrder(weights, columns, roundingOrder(moments ?? identity(rows), rows), (at, weight) => {
-    const [row, column] = [Math.floor(at / columns), at % columns];
-    const block = blocks.find((b) => holds(b, row, column));
-    if (!block) throw new Error(`no tile holds ${row}, ${column}`);
-    const j = column - block.fromColumn;
-    const place = (row - block.fromRow) * block.columns + j;
-    const { level, worth } = choose(block, place, weight / block.scales[j]);
-    block.levels[place] = level;
-    block.worth[place] = worth;
-    return worth * block.scales[j];
+  roundInOrder(weights, columns, roundingOrder(moments ?? identity(rows), rows), (row, wanted, given) => {
+    for (const [column, weight] of wanted.entries()) {
+      const block = blocks.find((b) => holds(b, row, column));
+      if (!block) throw new Error(`no tile holds ${row}, ${column}`);
+      const j = column - block.fromColumn;
+      const place = (row - block.fromRow) * block.columns + j;
+      const { level, worth } = choose(block, place, weight / block.scales[j]);
+      block.levels[place] = level;
+      block.worth[place] = worth;
+      given[column] = worth * block.scales[j];
+    }
   });
 }
 

@@ -25,8 +25,7 @@ export function alternate(
     const rounded = dequantizeMatrix(matrix);
     const missing = Float64Array.from(weights, (w, i) => w - rounded[i]);
     const path = lowRank(missing, order.metric, rows, columns, rank);
-    const error = path.eigenvalues.slice(rank).reduce((sum, value) => sum + value, 0);
-    if (error < best.error) best = { matrix, error };
+    if (path.left < best.error) best = { matrix, error: path.left };
     if (round === rounds - 1) break;
     const carried = product(path.a, path.b, rows, path.rank, columns);
     const left = weights.map((w, i) => w - carried[i]);

@@ -48,12 +48,17 @@ function choose(
   const { columns, blockLength, scales } = scaled;
   const codes = new Int8Array(weights.length);
   const matrix = { ...scaled, codes };
-  roundInOrder(weights, columns, order, (row, column, weight) => {
-    const at = row * columns + column;
-    const scale = scales[Math.floor(row / blockLength) * columns + column];
-    const code = format.grouped ? codeOf(format, matrix, at, weight) : format.nearest(scale === 0 ? 0 : weight / scale);
-    codes[at] = code;
-    return scale * code;
+  roundInOrder(weights, columns, order, (row, wanted, given) => {
+    const [from, block] = [row * columns, Math.floor(row / blockLength) * columns];
+    for (let j = 0; j < columns; j++) {
+      const scale = scales[block + j];
+      const weight = wanted[j];
+      const code = format.grouped
+        ? codeOf(format, matrix, from + j, weight)
+        : format.nearest(scale === 0 ? 0 : weight / scale);
+      codes[from + j] = code;
+      given[j] = scale * code;
+    }
   });
   return matrix;
 }
@@ -62,27 +67,29 @@ function choose(
  * GPTQ (arXiv 2210.17323, algorithm 1): rows are rounded one after the other, and what a row's rounding costs in the
  * output is made good by the rows not yet rounded: W[later] -= (w - q) / u_ii * u[i, later], with u' u = H^-1 and H the
  * second moments of the inputs. The rows that matter most, by the diagonal of H, come first ("act-order").
- * @param round keeps the nearest code of a weight and returns what it stands for
+ * @param roundRow keeps the nearest codes of a row's weights and writes what they stand for, `columns` each
  */
 export function roundInOrder(
   weights: Float32Array,
   columns: number,
   { order, u }: RoundingOrder,
-  round: (row: number, column: number, weight: number) => number,
+  roundRow: (row: number, wanted: Float64Array, given: Float64Array) => void,
 ): void {
   const rows = order.length;
   const left = inOrder(weights, order, columns);
+  const given = new Float64Array(columns);
   for (let first = 0; first < rows; first += TOGETHER) {
     const end = Math.min(rows, first + TOGETHER);
     const errors = new Float64Array((end - first) * columns);
     for (let i = first; i < end; i++) {
-      for (let j = 0; j < columns; j++) {
-        const weight = left[i * columns + j];
-        errors[(i - first) * columns + j] = (weight - round(order[i], j, weight)) / u[i * rows + i];
-      }
+      const wanted = left.subarray(i * columns, (i + 1) * columns);
+      const error = errors.subarray((i - first) * columns, (i + 1 - first) * columns);
+      roundRow(order[i], wanted, given);
+      for (let j = 0; j < columns; j++) error[j] = (wanted[j] - given[j]) / u[i * rows + i];
       for (let later = i + 1; later < end; later++) {
         const share = u[i * rows + later];
-        for (let j = 0; j < columns; j++) left[later * columns + j] -= share * errors[(i - first) * columns + j];
+        const from = later * columns;
+        for (let j = 0; j < columns; j++) left[from + j] -= share * error[j];
       }
     }
     const shares = sharesOf(u, rows, first, end);

@@ -1,4 +1,4 @@
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { type Eigenpairs, leadingPairs } from "./eigen.ts";
 import { crossProduct, product } from "./products.ts";
 
 /**
@@ -93,7 +93,7 @@ export function inverseFactor(a: Float64Array, n: number): Float64Array {
  * The best rank-k approximation of b (n x m) in the metric of r (n x n, positive definite): a (n x k) times p' (k x m)
  * with p the top eigenvectors of G = b' r b, a = b p. It minimises E||x (b - a p')||^2 for inputs with E[x'x] = r,
  * without a matrix square root or inverse (EoRA, arXiv 2410.21271; QERA-exact, arXiv 2410.06040).
- * @param eigenvalues of G, descending: how much squared error each rank takes away
+ * @param eigenvalues the first k of G, descending: how much squared error each rank takes away; `left`: all others' sum
  */
 export function lowRank(
   b: Float64Array,
@@ -101,44 +101,36 @@ export function lowRank(
   n: number,
   m: number,
   rank: number,
-): { a: Float32Array; b: Float32Array; rank: number; eigenvalues: number[] } {
-  const { vectors, values } = m <= n ? outputSide(b, r, n, m) : inputSide(b, r, n, m);
-  const k = Math.min(rank, values.length);
+): { a: Float32Array; b: Float32Array; rank: number; eigenvalues: readonly number[]; left: number } {
+  const k = Math.min(rank, n, m);
+  const { vectors, values, trace } = m <= n ? outputSide(b, r, n, m, k) : inputSide(b, r, n, m, k);
   const p = new Float64Array(m * k);
   for (let j = 0; j < m; j++) for (let c = 0; c < k; c++) p[j * k + c] = vectors[c][j];
   const a = product(b, p, n, m, k);
-  const transposed = Float32Array.from({ length: k * m }, (_, i) => p[(i % m) * k + Math.floor(i / m)]);
-  return { a: Float32Array.from(a), b: transposed, rank: k, eigenvalues: values };
+  const left = values.reduce((sum, value) => sum - value, trace);
+  return { a: Float32Array.from(a), b: Float32Array.from(transpose(p, m, k)), rank: k, eigenvalues: values, left };
+}
+
+interface Spectrum extends Eigenpairs {
+  /** The sum of all eigenvalues, found or not. */
+  readonly trace: number;
 }
 
 /** Eigenvectors of b' r b, m x m. */
-function outputSide(b: Float64Array, r: Float64Array, n: number, m: number): Spectrum {
-  return spectrum(crossProduct(b, product(r, b, n, n, m), n, m, m), m);
+function outputSide(b: Float64Array, r: Float64Array, n: number, m: number, k: number): Spectrum {
+  return spectrum(crossProduct(b, product(r, b, n, n, m), n, m, m), m, k);
 }
 
 /** The same for n < m through the n x n problem: with r = l l' and s = l' b, they are s' u / |s' u| for u of s s'. */
-function inputSide(b: Float64Array, r: Float64Array, n: number, m: number): Spectrum {
+function inputSide(b: Float64Array, r: Float64Array, n: number, m: number, k: number): Spectrum {
   const l = cholesky(r, n);
   const s = crossProduct(l, b, n, n, m);
-  const { vectors, values } = spectrum(product(s, transpose(s, n, m), n, m, n), n);
-  return { values, vectors: vectors.map((u) => normalised(product(u, s, 1, n, m))) };
+  const { vectors, ...values } = spectrum(product(s, transpose(s, n, m), n, m, n), n, k);
+  return { ...values, vectors: vectors.map((u) => normalised(product(u, s, 1, n, m))) };
 }
 
-interface Spectrum {
-  readonly values: number[];
-  readonly vectors: Float64Array[];
-}
-
-/** Eigenpairs of a symmetric matrix, the greatest first. */
-function spectrum(g: Float64Array, n: number): Spectrum {
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix(g, n, n), {
-    assumeSymmetric: true,
-  });
-  const order = realEigenvalues.map((_, i) => i).sort((i, j) => realEigenvalues[j] - realEigenvalues[i]);
-  return {
-    values: order.map((i) => Math.max(0, realEigenvalues[i])),
-    vectors: order.map((i) => Float64Array.from(eigenvectorMatrix.getColumn(i))),
-  };
+function spectrum(g: Float64Array, n: number, k: number): Spectrum {
+  return { ...leadingPairs(g, n, k), trace: n * meanDiagonal(g, n) };
 }
 
 function normalised(v: Float64Array): Float64Array {
@@ -148,8 +140,4 @@ function normalised(v: Float64Array): Float64Array {
 
 function transpose(a: Float64Array, rows: number, columns: number): Float64Array {
   return Float64Array.from({ length: a.length }, (_, i) => a[(i % rows) * columns + Math.floor(i / rows)]);
-}
-
-function matrix(data: Float64Array, rows: number, columns: number): Matrix {
-  return Matrix.from1DArray(rows, columns, data);
 }

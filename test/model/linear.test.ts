@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { leadingPairs } from "../../runtime/tensor/eigen.ts";
 import { lowRank, ridged, solve } from "../../runtime/tensor/linear.ts";
 import { crossProduct, product, secondMoment } from "../../runtime/tensor/products.ts";
 import { normals } from "../support/random.ts";
@@ -38,8 +39,7 @@ for (const [n, m] of [
 
   test(`lowRank of ${n} x ${m}: the loss is the sum of the eigenvalues that are left out`, () => {
     for (const rank of [1, 3, 5]) {
-      const { a, b: p, eigenvalues } = lowRank(b, r, n, m, rank);
-      const left = eigenvalues.slice(rank).reduce((sum, value) => sum + value, 0);
+      const { a, b: p, left } = lowRank(b, r, n, m, rank);
       const loss = lossOf(b, a, p, r, n, m);
       assert.ok(Math.abs(loss - left) < 1e-4 * left, `rank ${rank}: ${loss} instead of ${left}`);
     }
@@ -57,6 +57,39 @@ for (const [n, m] of [
   test(`lowRank of ${n} x ${m}: full rank leaves nothing`, () => {
     const { a, b: p } = lowRank(b, r, n, m, Math.min(n, m));
     assert.ok(lossOf(b, a, p, r, n, m) < 1e-6 * lossOf(b, new Float64Array(n), new Float64Array(m), r, n, m));
+  });
+}
+
+/** With these eigenvalues, and vectors that are no unit ones. */
+function symmetric(values: Float64Array): Float64Array {
+  const n = values.length;
+  const turned = Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0) - 2 / n);
+  const stretched = turned.map((x, i) => x * values[i % n]);
+  return product(stretched, turned, n, n, n);
+}
+
+const spectra: [name: string, eigenvalue: (i: number) => number][] = [
+  ["far apart", (i) => 2 ** -i],
+  ["close together", (i) => 2 - i / 1000],
+  ["all the same", () => 3],
+  ["two different ones, many times", (i) => (i < 5 ? 2 : 1)],
+  ["few that are not zero", (i) => (i < 3 ? 5 - i : 0)],
+  ["nothing", () => 0],
+];
+for (const [name, eigenvalue] of spectra) {
+  test(`the greatest of many eigenvalues, ${name}`, () => {
+    const values = Float64Array.from({ length: 96 }, (_, i) => eigenvalue(i));
+    const g = symmetric(values);
+    const found = leadingPairs(g, 96, 7);
+    for (const [i, vector] of found.vectors.entries()) {
+      assert.ok(Math.abs(found.values[i] - values[i]) < 1e-9, `${found.values[i]} instead of ${values[i]}`);
+      const image = product(g, vector, 96, 96, 1);
+      for (const [row, x] of vector.entries()) assert.ok(Math.abs(image[row] - found.values[i] * x) < 1e-6);
+      for (const [k, other] of found.vectors.entries()) {
+        const inner = product(vector, other, 1, 96, 1)[0];
+        assert.ok(Math.abs(inner - (i === k ? 1 : 0)) < 1e-9, `${i}, ${k}: ${inner}`);
+      }
+    }
   });
 }
 

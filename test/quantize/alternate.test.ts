@@ -24,8 +24,7 @@ const moments = secondMoment(inputs, 400, ROWS);
 /** Mean squared error of the outputs after the best path of rank RANK. */
 function errorOf(quantized: Float32Array): number {
   const missing = Float64Array.from(weights, (w, i) => w - quantized[i]);
-  const { eigenvalues } = lowRank(missing, moments, ROWS, COLUMNS, RANK);
-  return eigenvalues.slice(RANK).reduce((sum, value) => sum + value, 0);
+  return lowRank(missing, moments, ROWS, COLUMNS, RANK).left;
 }
 
 for (const name of ["nf4", "nf3", "int2", "ternary"] as const) {
