@@ -190,7 +190,7 @@ function correctDigital(
   const inherited = inheritedBy(sight, weights, bias);
   const order = roundingOrder(inherited.moments, layer.rows);
   const ideal = idealOf(sight, weights, inherited);
-  const rounded = roundMatrix(format, ideal, layer.columns, matrix.blockLength, order, rank);
+  const { matrix: rounded } = roundMatrix(format, ideal, layer.columns, matrix.blockLength, order, rank);
   const quantized = dequantizeMatrix(rounded);
   const ranks = rank > 0 ? [rank, 0] : [0];
   const fits = ranks.map((r) => (seen: Sight) => {

@@ -1,8 +1,14 @@
 import type { QuantizedMatrix } from "../model/stages.ts";
-import { lowRank } from "../tensor/linear.ts";
+import { type Approximation, lowRank } from "../tensor/linear.ts";
 import { product } from "../tensor/products.ts";
 import { dequantizeMatrix, type QuantFormat } from "./format.ts";
 import { gptqRescaled, type RoundingOrder } from "./gptq.ts";
+
+/** Codes, and the best low-rank path beside them in the metric of their inputs, if it was looked for. */
+export interface Rounded {
+  readonly matrix: QuantizedMatrix;
+  readonly path?: Approximation | undefined;
+}
 
 /**
  * Codes chosen together with the low-rank path that will follow: what the path can carry is taken off the weights
@@ -17,19 +23,19 @@ export function alternate(
   order: RoundingOrder,
   rank: number,
   rounds: number,
-): QuantizedMatrix {
+): Rounded {
   const rows = weights.length / columns;
-  let best = { matrix: gptqRescaled(format, weights, columns, blockLength, order), error: Number.POSITIVE_INFINITY };
-  let matrix = best.matrix;
+  let matrix = gptqRescaled(format, weights, columns, blockLength, order);
+  let best: Rounded = { matrix };
   for (let round = 0; round < rounds; round++) {
     const rounded = dequantizeMatrix(matrix);
     const missing = Float64Array.from(weights, (w, i) => w - rounded[i]);
     const path = lowRank(missing, order.metric, rows, columns, rank);
-    if (path.left < best.error) best = { matrix, error: path.left };
+    if (!best.path || path.left < best.path.left) best = { matrix, path };
     if (round === rounds - 1) break;
     const carried = product(path.a, path.b, rows, path.rank, columns);
     const left = weights.map((w, i) => w - carried[i]);
     matrix = gptqRescaled(format, left, columns, blockLength, order);
   }
-  return best.matrix;
+  return best;
 }

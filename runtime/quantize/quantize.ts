@@ -1,18 +1,11 @@
 import { entry } from "../base/entry.ts";
 import { factorOf, type Graph, isLayer, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
-import type {
-  CriterionName,
-  FloatModel,
-  FormatName,
-  QuantizedLayer,
-  QuantizedMatrix,
-  QuantizedModel,
-} from "../model/stages.ts";
+import type { CriterionName, FloatModel, FormatName, QuantizedLayer, QuantizedModel } from "../model/stages.ts";
 import { center, columnMeans } from "../tensor/linear.ts";
 import { secondMoment } from "../tensor/products.ts";
 import { sizeOf } from "../tensor/tensor.ts";
-import { alternate } from "./alternate.ts";
+import { alternate, type Rounded } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
 import { gptqRescaled, type RoundingOrder } from "./gptq.ts";
@@ -102,9 +95,9 @@ export function roundMatrix(
   order: RoundingOrder,
   rank: number,
   rounds: number = ROUNDS,
-): QuantizedMatrix {
+): Rounded {
   const row = formats[format];
-  if (rank === 0 || row.bits > COARSE_BITS) return gptqRescaled(row, weights, columns, blockLength, order);
+  if (rank === 0 || row.bits > COARSE_BITS) return { matrix: gptqRescaled(row, weights, columns, blockLength, order) };
   return alternate(row, weights, columns, blockLength, order, rank, rounds);
 }
 

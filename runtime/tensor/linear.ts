@@ -89,19 +89,23 @@ export function inverseFactor(a: Float64Array, n: number): Float64Array {
   return u;
 }
 
+/** Of a matrix, by a (n x k) times b (k x m). */
+export interface Approximation {
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+  readonly rank: number;
+  /** How much squared error each rank takes away, descending. */
+  readonly eigenvalues: readonly number[];
+  /** Squared error that is left. */
+  readonly left: number;
+}
+
 /**
  * The best rank-k approximation of b (n x m) in the metric of r (n x n, positive definite): a (n x k) times p' (k x m)
  * with p the top eigenvectors of G = b' r b, a = b p. It minimises E||x (b - a p')||^2 for inputs with E[x'x] = r,
  * without a matrix square root or inverse (EoRA, arXiv 2410.21271; QERA-exact, arXiv 2410.06040).
- * @param eigenvalues the first k of G, descending: how much squared error each rank takes away; `left`: all others' sum
  */
-export function lowRank(
-  b: Float64Array,
-  r: Float64Array,
-  n: number,
-  m: number,
-  rank: number,
-): { a: Float32Array; b: Float32Array; rank: number; eigenvalues: readonly number[]; left: number } {
+export function lowRank(b: Float64Array, r: Float64Array, n: number, m: number, rank: number): Approximation {
   const k = Math.min(rank, n, m);
   const { vectors, values, trace } = m <= n ? outputSide(b, r, n, m, k) : inputSide(b, r, n, m, k);
   const p = new Float64Array(m * k);

@@ -31,7 +31,7 @@ for (const name of ["nf4", "nf3", "int2", "ternary"] as const) {
   test(`${name}: codes chosen together with the path leave less error than codes chosen before it`, () => {
     const order = roundingOrder(moments, ROWS);
     const before = gptqRescaled(formats[name], weights, COLUMNS, 32, order);
-    const together = alternate(formats[name], weights, COLUMNS, 32, order, RANK, 12);
+    const { matrix: together } = alternate(formats[name], weights, COLUMNS, 32, order, RANK, 12);
     const [plain, better] = [before, together].map((matrix) => errorOf(dequantizeMatrix(matrix)));
     assert.ok(better < 0.95 * plain, `${better} against ${plain}`);
     for (const code of together.codes) assert.ok(formats[name].codeBook.includes(code));

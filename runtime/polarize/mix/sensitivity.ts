@@ -3,9 +3,10 @@ import { openTeacher } from "../../kernels/float.ts";
 import { isLayer, isMixing, type Layer } from "../../model/graph.ts";
 import type { FloatWeights, FormatName } from "../../model/stages.ts";
 import { correctionBytes } from "../../plan/weight-bytes.ts";
+import type { Rounded } from "../../quantize/alternate.ts";
 import { dequantizeMatrix, quantizeMatrix, storedBytes } from "../../quantize/format.ts";
 import { formats } from "../../quantize/formats.ts";
-import { roundingOrder } from "../../quantize/gptq.ts";
+import { type RoundingOrder, roundingOrder } from "../../quantize/gptq.ts";
 import {
   type InputStatistics,
   inputMeans,
@@ -13,7 +14,7 @@ import {
   type QuantizationPolicy,
   roundMatrix,
 } from "../../quantize/quantize.ts";
-import { lowRank, meanDiagonal, ridged } from "../../tensor/linear.ts";
+import { lowRank } from "../../tensor/linear.ts";
 import { product } from "../../tensor/products.ts";
 import { divergence, logitsOf } from "../divergence.ts";
 import type { Calibration } from "../polarize.ts";
@@ -39,8 +40,6 @@ const DEPTHWISE_FORMATS: readonly FormatName[] = ["int8", "nf4", "int4"];
 /** One scale per column. */
 const WHOLE = 65536;
 
-/** As in surrogate.ts: directions of the input never seen count a little. */
-const UNSEEN = 0.01;
 /** Of choosing coarse codes with their surrogate: fewer than the final choice takes tell options apart as well. */
 const ROUNDS = 2;
 
@@ -137,9 +136,15 @@ function* matmulCandidates(
   const order = roundingOrder(inputs.moments, layer.rows);
   const most = Math.max(...ranks);
   for (const [format, blockLength] of waysToRound(layer, policy)) {
-    const matrix = roundMatrix(format, weights.weights, layer.columns, blockLength, order, most, ROUNDS);
-    const weightBytes = storedBytes(formats[format], matrix);
-    for (const { rank, corrected } of corrections(layer, weights, dequantizeMatrix(matrix), inputs, ranks)) {
+    const rounded = roundMatrix(format, weights.weights, layer.columns, blockLength, order, most, ROUNDS);
+    const weightBytes = storedBytes(formats[format], rounded.matrix);
+    for (const { rank, corrected } of corrections(
+      layer,
+      weights,
+      rounded,
+      { ...inputs, metric: order.metric },
+      ranks,
+    )) {
       const bytes = weightBytes + correctionBytes(layer, rank);
       const option = { layer: layer.name, format, blockLength, rank, weightBits: 8 * weightBytes, bytes };
       yield { option, weights: corrected };
@@ -185,22 +190,21 @@ interface Corrected {
 function* corrections(
   layer: Layer,
   float: FloatWeights,
-  quantized: Float32Array,
-  inputs: InputStatistics,
+  rounded: Rounded,
+  { means, metric }: Pick<InputStatistics, "means"> & Pick<RoundingOrder, "metric">,
   ranks: readonly number[],
 ): Generator<Corrected> {
   const { rows, columns } = layer;
   const { weights, bias } = float;
+  const quantized = dequantizeMatrix(rounded.matrix);
   const error = Float64Array.from(weights, (w, i) => w - quantized[i]);
-  const metric = ridged(inputs.moments, rows, UNSEEN * meanDiagonal(inputs.moments, rows) + 1e-12);
-  const most = Math.min(Math.max(...ranks), rows, columns);
-  const { a, b, rank: found } = lowRank(error, metric, rows, columns, most);
+  const { a, b, rank: found } = rounded.path ?? lowRank(error, metric, rows, columns, Math.max(...ranks));
   for (const rank of new Set(ranks.map((rank) => Math.min(rank, found)))) {
     const first = a.filter((_, i) => i % found < rank);
     const path = product(first, b.subarray(0, rank * columns), rows, rank, columns);
     const corrected = quantized.map((w, i) => w + path[i]);
     const left = product(
-      inputs.means,
+      means,
       error.map((e, i) => e - path[i]),
       1,
       rows,
