@@ -136,6 +136,7 @@ export class EmulatedDevice {
         features.readRow |
         (this.chip.testsItself ? features.selfTest : 0) |
         (this.#manager ? features.manage : 0),
+      accumulatorBits: converter.accumulatorBits,
       uid: this.chip.uid,
     });
     return encodeFrame({ kind: "reply", command: commands.hello.id, sequence: 0, ack: 0, payload });

@@ -18,7 +18,8 @@ void bridge_write_hello_reply(bridge_writer *to, const bridge_hello_reply *reply
     bridge_write_u8(to, reply->weight_bits);
     bridge_write_u8(to, reply->input_bits);
     bridge_write_u8(to, reply->adc_bits);
-    bridge_write_u16(to, reply->features);
+    bridge_write_u8(to, reply->features);
+    bridge_write_u8(to, reply->accumulator_bits);
     bridge_write_bytes(to, reply->uid);
 }
 

@@ -29,7 +29,7 @@ typedef struct { const uint8_t *at; uint16_t length; } bridge_bytes;
 #define BRIDGE_FEATURE_SELF_TEST 4
 #define BRIDGE_FEATURE_MANAGE 8
 
-/* Opens a session. protocol 0 in the reply: no version in common; nonce 0: the device has just started. */
+/* Opens a session. protocol 0 in the reply: no version in common; nonce 0: the device has just started. accumulatorBits: width of the register that a column's codes are added up in; 0, as older devices say: not told. */
 #define BRIDGE_HELLO 0x01
 typedef struct {
     uint8_t protocol_min;
@@ -53,7 +53,8 @@ typedef struct {
     uint8_t weight_bits;
     uint8_t input_bits;
     uint8_t adc_bits;
-    uint16_t features;
+    uint8_t features;
+    uint8_t accumulator_bits;
     bridge_bytes uid;
 } bridge_hello_reply;
 

@@ -50,6 +50,7 @@ static void fill_greeting(bridge_hello_reply *reply, uint8_t protocol, uint32_t 
         .adc_bits = CHIP_ADC_BITS,
         .features = BRIDGE_FEATURE_ENVIRONMENT | BRIDGE_FEATURE_READ_ROW | BRIDGE_FEATURE_SELF_TEST |
                     (hal_slot_bytes() > 0 ? BRIDGE_FEATURE_MANAGE : 0),
+        .accumulator_bits = CHIP_ACCUMULATOR_BITS,
         .uid = {chip_uid(), 8},
     };
 }

@@ -19,7 +19,8 @@ export interface CommandSpec {
 export const commands = {
   hello: {
     id: 0x01,
-    about: "Opens a session. protocol 0 in the reply: no version in common; nonce 0: the device has just started.",
+    about:
+      "Opens a session. protocol 0 in the reply: no version in common; nonce 0: the device has just started. accumulatorBits: width of the register that a column's codes are added up in; 0, as older devices say: not told.",
     request: { protocolMin: "u8", protocolMax: "u8", nonce: "u32" },
     reply: {
       protocol: "u8",
@@ -43,7 +44,9 @@ export const commands = {
       /** 0: exact sums. */
       adcBits: "u8",
       /** Which commands it does that not all devices do: see `features`. */
-      features: "u16",
+      features: "u8",
+      /** Once the upper half of `features`, and zero; 0: not told. */
+      accumulatorBits: "u8",
       /** Of the chip, for ever. */
       uid: "bytes",
     },

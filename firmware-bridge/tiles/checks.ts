@@ -4,19 +4,29 @@ import type { UnitLayer } from "../../runtime/plan/unit.ts";
 import type { Refusal } from "../protocol/commands.ts";
 import type { Session } from "../session.ts";
 
-/** @throws Failure `bridge/wrong-device` unless the device is the chip `uid` and as the profile says. */
-export function checkDevice({ device }: Session, { name, array, converter }: AcceleratorProfile, uid: string): void {
+/**
+ * A device may have more tiles and wider accumulators than the profile says, or be too old to tell the latter.
+ * @throws Failure `bridge/wrong-device` unless it is the chip `uid` and otherwise as the profile says
+ */
+export function checkDevice(
+  { device }: Pick<Session, "device">,
+  { name, array, converter }: AcceleratorProfile,
+  uid: string,
+): void {
   const expected = {
     rows: array.rows,
     columns: array.columns,
     weightBits: array.weightBits,
     adcBits: converter.bits,
     tiles: array.tiles,
+    accumulatorBits: converter.accumulatorBits,
     uid,
   };
+  const enough: ReadonlySet<string> = new Set(["tiles", "accumulatorBits"]);
   for (const [what, value] of Object.entries(expected)) {
     const got = device[what as keyof typeof expected];
-    if (got === value || (what === "tiles" && got > value)) continue;
+    if (got === value || (enough.has(what) && got > value)) continue;
+    if (what === "accumulatorBits" && got === 0) continue;
     throw new Failure("bridge/wrong-device", `the device has ${what} ${got}, ${value} was expected for ${name}`, {
       what,
       got,

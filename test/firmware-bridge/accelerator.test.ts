@@ -2,7 +2,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadAcceleratorProfile, parseAcceleratorProfile } from "../../device-profiles/profiles.ts";
 import { openAccelerator, parseAge } from "../../firmware-bridge/open.ts";
+import type { DeviceInfo } from "../../firmware-bridge/session.ts";
 import { AcceleratorUnit } from "../../firmware-bridge/tiles/accelerator.ts";
+import { checkDevice } from "../../firmware-bridge/tiles/checks.ts";
 import { mapLayers, nominalWeights } from "../../firmware-bridge/tiles/mapping.ts";
 import { untrimmed } from "../../firmware-bridge/tiles/trim.ts";
 import type { LineFaults } from "../../firmware-bridge/transport/pair.ts";
@@ -154,6 +156,22 @@ test("a device that is not what the profile says is refused", async () => {
   const error = await clock.until(AcceleratorUnit.place(session, sram, [])).catch((reason: unknown) => reason);
   assert.ok(isFailure(error, "bridge/wrong-device"));
   assert.match(String(error), /rows 256, 64 was expected for sram-bitplane-64x64/);
+  await session.close();
+});
+
+test("accumulators may be wider than the profile says, or not be told, but not narrower", async () => {
+  const { session } = await bench(sram);
+  const saying = (accumulatorBits: number): { device: DeviceInfo } => ({
+    device: { ...session.device, accumulatorBits },
+  });
+  const { uid } = session.device;
+  assert.is(session.device.accumulatorBits, sram.converter.accumulatorBits);
+  const narrow = { ...sram, converter: { ...sram.converter, accumulatorBits: 20 } };
+  for (const bits of [0, 20, 32]) checkDevice(saying(bits), narrow, uid);
+  assert.throws(
+    () => checkDevice(saying(19), narrow, uid),
+    /the device has accumulatorBits 19, 20 was expected for sram-bitplane-64x64/,
+  );
   await session.close();
 });
 

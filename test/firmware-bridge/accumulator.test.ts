@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import type { AcceleratorProfile } from "../../device-profiles/accelerator.ts";
 import { loadAcceleratorProfile, parseAcceleratorProfile, readProfile } from "../../device-profiles/profiles.ts";
 import { Tile } from "../../firmware-bridge/emulator/tile.ts";
-import { AcceleratorUnit } from "../../firmware-bridge/tiles/accelerator.ts";
+import { AcceleratorUnit, type LayerAccumulation } from "../../firmware-bridge/tiles/accelerator.ts";
 import { bitsNeeded, heldRange, heldStrength } from "../../firmware-bridge/tiles/accumulator.ts";
 import { type Block, mapLayers, typicalOf } from "../../firmware-bridge/tiles/mapping.ts";
 import { chooseRange, type Range } from "../../firmware-bridge/tiles/ranges.ts";
@@ -131,17 +131,16 @@ for (const given of [sram, sram8]) {
 }
 
 test("converters whose codes do not fit are given fewer rows, and steps no coarser than whole tiles have", async () => {
-  const profile = narrowed(sram, 16);
-  const { clock, session } = await bench(profile);
-  const wide = await clock.until(AcceleratorUnit.place(session, narrowed(sram, 32), [layerOf("a", 64, 16)]));
-  assert.equal(
-    wide.accumulation.map(({ segments }) => segments),
-    [1],
-  );
-  const unit = await clock.until(AcceleratorUnit.place(session, profile, [layerOf("a", 64, 16)]));
-  const [{ segments, wholeSegments, bits }] = unit.accumulation;
+  const placed = async (accumulatorBits: number): Promise<LayerAccumulation> => {
+    const profile = narrowed(sram, accumulatorBits);
+    const { clock, session } = await bench(profile);
+    const { accumulation } = await clock.until(AcceleratorUnit.place(session, profile, [layerOf("a", 64, 16)]));
+    await session.close();
+    return accumulation[0];
+  };
+  assert.is((await placed(32)).segments, 1);
+  const { segments, wholeSegments, bits } = await placed(16);
   assert.ok(segments > wholeSegments && bits <= 16, `${segments} segments, ${bits} bits`);
-  await session.close();
 });
 
 test("a profile with converters wider than its accumulator is refused, one without a width has 32 bits", async () => {

@@ -26,6 +26,13 @@ test("multiply, byte by byte", () => {
   assert.equal([...body], [0x02, 0x01, 2, 2, 0, 7, 8]);
 });
 
+test("a HELLO of before devices told the width of their accumulators is read as one that does not tell it", () => {
+  // Of test/vectors/link/frames.json, with the features 15 where it has none.
+  const old = "01010178563412d007080040efbeadde0100000001200040004000040806" + "0f00" + "08000001020304050607";
+  const { features, accumulatorBits, uid } = decodeReply("hello", Uint8Array.from(Buffer.from(old, "hex")));
+  assert.equal([features, accumulatorBits, uid.length], [15, 0, 8]);
+});
+
 const values: { readonly [T in FieldType]: fc.Arbitrary<number | Uint8Array> } = {
   u8: fc.integer({ min: 0, max: 255 }),
   u16: fc.integer({ min: 0, max: 65535 }),
