@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { criterionNames, formatNames } from "../runtime/model/stages.ts";
+import { criterionNames, formatNames, roundingNames } from "../runtime/model/stages.ts";
 import type { QuantizationPolicy } from "../runtime/quantize/quantize.ts";
 
 /** What a device is, how low its precision goes, and what it may spend. Loaded from JSON; see README.md of this folder. */
@@ -97,6 +97,7 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
       ]),
     ),
     criterion: z.optional(z.enum(criterionNames)),
+    rounding: z.optional(z.enum(roundingNames)),
   }),
   surrogate: z.strictObject({
     rank: z.int().check(z.minimum(0), z.maximum(64)),

@@ -87,6 +87,10 @@ export type FormatName = (typeof formatNames)[number];
 export const criterionNames = ["alps", "eagl"] as const;
 export type CriterionName = (typeof criterionNames)[number];
 
+/** What a weight's code is chosen by; see quantize/rounding.ts. */
+export const roundingNames = ["gptq", "adaround", "nearest"] as const;
+export type RoundingName = (typeof roundingNames)[number];
+
 export interface QuantizedLayer {
   readonly format: FormatName;
   readonly matrix: QuantizedMatrix;

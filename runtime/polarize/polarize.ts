@@ -9,11 +9,13 @@ import type {
   PolarizedModel,
   QuantizedLayer,
   QuantizedModel,
+  RoundingName,
 } from "../model/stages.ts";
 import type { MatmulUnit } from "../plan/unit.ts";
 import { dequantizeMatrix } from "../quantize/format.ts";
 import { roundingOrder } from "../quantize/gptq.ts";
-import { type Mix, roundMatrix } from "../quantize/quantize.ts";
+import type { Mix } from "../quantize/quantize.ts";
+import { roundMatrix } from "../quantize/rounding.ts";
 import { product } from "../tensor/products.ts";
 import { accepted } from "./acceptance.ts";
 import { remembered } from "./levels.ts";
@@ -47,6 +49,8 @@ export interface Calibration {
   readonly mix?: Mix | undefined;
   /** By which a budget of energy is counted. */
   readonly energy?: EnergyProfile | undefined;
+  /** Of the weights to codes; gptq if absent. */
+  readonly rounding?: RoundingName | undefined;
   readonly kernels: LoadKernels;
   /** Called before each layer. */
   readonly onLayer?: ((layer: string, done: number, of: number) => void) | undefined;
@@ -188,9 +192,11 @@ function correctDigital(
   const rank = calibration.mix?.get(layer.name)?.rank ?? calibration.rank;
   const sight = observeMatmul(layer, { weights, bias }, truth, replay);
   const inherited = inheritedBy(sight, weights, bias);
-  const order = roundingOrder(inherited.moments, layer.rows);
+  const order = roundingOrder(inherited.moments, layer.rows, sight.count);
   const ideal = idealOf(sight, weights, inherited);
-  const { matrix: rounded } = roundMatrix(format, ideal, layer.columns, matrix.blockLength, order, rank);
+  const { columns } = layer;
+  const { rounding } = calibration;
+  const { matrix: rounded } = roundMatrix(format, ideal, columns, matrix.blockLength, order, rank, rounding);
   const quantized = dequantizeMatrix(rounded);
   const ranks = rank > 0 ? [rank, 0] : [0];
   const fits = ranks.map((r) => (seen: Sight) => {

@@ -93,7 +93,7 @@ export async function lowered(basis: Calibration, policy: QuantizationPolicy, re
   report({ stage: "quantize", done: 0, of: 1 });
   const seen = isCoarse(policy) ? await augmented(basis) : basis;
   const quantized = quantizeModel(seen.float, seen.observed, policy, mix);
-  return polarize(quantized, { ...seen, mix, onLayer: reporter(report, "polarize") });
+  return polarize(quantized, { ...seen, mix, rounding: policy.rounding, onLayer: reporter(report, "polarize") });
 }
 
 /** Up to so many bits more samples are worth the time they take. */

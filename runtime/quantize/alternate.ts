@@ -1,8 +1,8 @@
 import type { QuantizedMatrix } from "../model/stages.ts";
 import { type Approximation, lowRank } from "../tensor/linear.ts";
 import { product } from "../tensor/products.ts";
-import { dequantizeMatrix, type QuantFormat } from "./format.ts";
-import { gptqRescaled, type RoundingOrder } from "./gptq.ts";
+import { dequantizeMatrix } from "./format.ts";
+import type { RoundingOrder } from "./gptq.ts";
 
 /** Codes, and the best low-rank path beside them in the metric of their inputs, if it was looked for. */
 export interface Rounded {
@@ -16,26 +16,23 @@ export interface Rounded {
  * (LoftQ, arXiv 2310.08659, with the inputs' metric instead of the plain norm).
  */
 export function alternate(
-  format: QuantFormat,
+  round: (weights: Float32Array) => QuantizedMatrix,
   weights: Float32Array,
-  columns: number,
-  blockLength: number,
-  order: RoundingOrder,
+  { metric }: Pick<RoundingOrder, "metric">,
   rank: number,
-  rounds: number,
+  turns: number,
 ): Rounded {
-  const rows = weights.length / columns;
-  let matrix = gptqRescaled(format, weights, columns, blockLength, order);
+  let matrix = round(weights);
+  const { rows, columns } = matrix;
   let best: Rounded = { matrix };
-  for (let round = 0; round < rounds; round++) {
+  for (let turn = 0; turn < turns; turn++) {
     const rounded = dequantizeMatrix(matrix);
     const missing = Float64Array.from(weights, (w, i) => w - rounded[i]);
-    const path = lowRank(missing, order.metric, rows, columns, rank);
+    const path = lowRank(missing, metric, rows, columns, rank);
     if (!best.path || path.left < best.path.left) best = { matrix, path };
-    if (round === rounds - 1) break;
+    if (turn === turns - 1) break;
     const carried = product(path.a, path.b, rows, path.rank, columns);
-    const left = weights.map((w, i) => w - carried[i]);
-    matrix = gptqRescaled(format, left, columns, blockLength, order);
+    matrix = round(weights.map((w, i) => w - carried[i]));
   }
   return best;
 }

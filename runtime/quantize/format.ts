@@ -81,9 +81,27 @@ export function codeOf(format: QuantFormat, matrix: QuantizedMatrix, i: number, 
   const scale = scaleAt(matrix, i);
   const { grouped } = format;
   if (!grouped) return format.nearest(scale === 0 ? 0 : weight / scale);
+  return grouped.code(levelOf(grouped, matrix, i, weight), scale);
+}
+
+/** Beside the code nearest to `weight` the one on its other side; the nearest itself at an end of the code book. */
+export function neighbourOf(format: QuantFormat, matrix: QuantizedMatrix, i: number, weight: number): number {
+  const scale = scaleAt(matrix, i);
+  const nearest = codeOf(format, matrix, i, weight);
+  const side = scale === 0 ? 0 : Math.sign(weight / scale - nearest);
+  const { grouped, codeBook } = format;
+  if (!grouped) return codeBook[codeBook.indexOf(nearest) + side] ?? nearest;
+  return grouped.code(withinGroup(matrix, i, levelOf(grouped, matrix, i, weight) + side), scale);
+}
+
+function levelOf({ codesPerStep }: Grouped, matrix: QuantizedMatrix, i: number, weight: number): number {
+  const scale = scaleAt(matrix, i);
+  return withinGroup(matrix, i, scale === 0 ? 0 : Math.round(weight / scale / codesPerStep));
+}
+
+function withinGroup(matrix: QuantizedMatrix, i: number, level: number): number {
   const lowest = lowestAt(matrix, i);
-  const level = scale === 0 ? 0 : Math.round(weight / scale / grouped.codesPerStep);
-  return grouped.code(Math.max(lowest, Math.min(lowest + LEVELS - 1, level)), scale);
+  return Math.max(lowest, Math.min(lowest + LEVELS - 1, level));
 }
 
 /** The least level of a grouped matrix at position `i`. */

@@ -1,11 +1,17 @@
 import type { QuantizedMatrix } from "../model/stages.ts";
 import { inverseFactor, meanDiagonal, ridged } from "../tensor/linear.ts";
 import { crossProduct } from "../tensor/products.ts";
+import { settled } from "./descent.ts";
 import { codeOf, emptyMatrix, type QuantFormat } from "./format.ts";
 import { refitScales } from "./scales.ts";
 
 /** Added to the second moments' diagonal, as a share of its mean (GPTQ's "percdamp"). */
 const DAMPING = 0.01;
+/**
+ * So much more where as many vectors were seen as there are rows, less where more: with few of them the moments say
+ * little of directions that other inputs have. (Images at INT8: KL .0018 -> .0017, agreement 98.5 -> 98.7 %.)
+ */
+const FEW = 0.5;
 /** Rows after which what they cost is taken to all later ones at once, as one product (the paper's "lazy batch"). */
 const TOGETHER = 32;
 
@@ -22,20 +28,21 @@ export function gptq(
 
 /**
  * GPTQ under scales that fit it: chosen once for the weights alone, then for the codes that it gave them on these
- * inputs, and again for the codes that those scales give. (Images at two bits: agreement 87.2 -> 89.4 %, KL .110 -> .091.)
+ * inputs; what that leaves is settled code by code. (Images at two bits: agreement 87.2 -> 89.4 %, KL .110 -> .091, and
+ * KL .090 -> .081 by settling.)
  */
-export function gptqRescaled(
+export function gptqSettled(
   format: QuantFormat,
   weights: Float32Array,
   columns: number,
   blockLength: number,
   order: RoundingOrder,
 ): QuantizedMatrix {
+  const { metric } = order;
   const first = gptq(format, weights, columns, blockLength, order);
-  // Steps of groups lie on a grid of their own.
-  if (format.grouped) return first;
-  const second = choose(format, refitScales(format, first, weights, order.metric), weights, order);
-  return refitScales(format, second, weights, order.metric);
+  if (format.grouped) return settled(format, first, weights, metric);
+  const second = choose(format, refitScales(format, first, weights, metric), weights, order);
+  return settled(format, second, weights, metric);
 }
 
 /** Codes for the scales of a matrix. */
@@ -122,16 +129,23 @@ export interface RoundingOrder {
   readonly metric: Float64Array;
 }
 
-/** @param moments of the inputs, rows x rows; centered ones where the bias is corrected afterwards */
-export function roundingOrder(moments: Float64Array, rows: number): RoundingOrder {
+/**
+ * @param moments of the inputs, rows x rows; centered ones where the bias is corrected afterwards
+ * @param count vectors that they were taken from
+ */
+export function roundingOrder(
+  moments: Float64Array,
+  rows: number,
+  count: number = Number.POSITIVE_INFINITY,
+): RoundingOrder {
   const order = Array.from({ length: rows }, (_, i) => i).sort((i, j) => moments[j * rows + j] - moments[i * rows + i]);
-  const metric = damped(moments, rows);
+  const metric = damped(moments, rows, DAMPING + (FEW * rows) / count);
   return { order, u: inverseFactor(ordered(metric, order), rows), metric };
 }
 
 /** An input that never varies has no moment; the smallest number keeps the matrix invertible. */
-function damped(moments: Float64Array, rows: number): Float64Array {
-  return ridged(moments, rows, DAMPING * meanDiagonal(moments, rows) + 1e-12);
+function damped(moments: Float64Array, rows: number, share: number): Float64Array {
+  return ridged(moments, rows, share * meanDiagonal(moments, rows) + 1e-12);
 }
 
 function ordered(a: Float64Array, order: readonly number[]): Float64Array {

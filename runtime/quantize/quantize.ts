@@ -1,14 +1,19 @@
 import { entry } from "../base/entry.ts";
 import { factorOf, type Graph, isLayer, type Layer, shapeOf } from "../model/graph.ts";
 import { patchesOf, rowsOf, someRows } from "../model/patches.ts";
-import type { CriterionName, FloatModel, FormatName, QuantizedLayer, QuantizedModel } from "../model/stages.ts";
+import type {
+  CriterionName,
+  FloatModel,
+  FormatName,
+  QuantizedLayer,
+  QuantizedModel,
+  RoundingName,
+} from "../model/stages.ts";
 import { center, columnMeans } from "../tensor/linear.ts";
 import { secondMoment } from "../tensor/products.ts";
 import { sizeOf } from "../tensor/tensor.ts";
-import { alternate, type Rounded } from "./alternate.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
-import { gptqRescaled, type RoundingOrder } from "./gptq.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -25,6 +30,8 @@ export interface QuantizationPolicy {
   readonly budget?: Budget | undefined;
   /** By what the formats within the budget are chosen; alps if absent. */
   readonly criterion?: CriterionName | undefined;
+  /** How weights become codes; gptq if absent. */
+  readonly rounding?: RoundingName | undefined;
 }
 
 /**
@@ -49,14 +56,6 @@ export interface LayerPolicy {
 }
 
 /**
- * Up to this many bits the codes are chosen together with the surrogate, in turns. Over five draws each: at two bits
- * 2 pp of agreement; at four, KL .0048 -> .0036 on keywords and .0081 -> .0060 on images.
- */
-const COARSE_BITS = 4;
-/** More of them gain nothing. */
-const ROUNDS = 12;
-
-/**
  * Weights to the nearest codes of the policy's formats, activations to 8 bits. Better codes take the inputs that a layer
  * gets once those before it are corrected (polarize/polarize.ts).
  * @param observed the float model's values on calibration samples: the input and every node, by name
@@ -79,26 +78,6 @@ export function quantizeModel(
     return [layer.name, { format, matrix: quantizeMatrix(formats[format], weights, layer.columns, blockLength), bias }];
   });
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
-}
-
-/**
- * Weights to codes so that the errors of a column cancel on real inputs (gptq.ts), the coarse ones together with the
- * surrogate that follows.
- * @param order of the layer's inputs
- * @param rank of the surrogate
- */
-export function roundMatrix(
-  format: FormatName,
-  weights: Float32Array,
-  columns: number,
-  blockLength: number,
-  order: RoundingOrder,
-  rank: number,
-  rounds: number = ROUNDS,
-): Rounded {
-  const row = formats[format];
-  if (rank === 0 || row.bits > COARSE_BITS) return { matrix: gptqRescaled(row, weights, columns, blockLength, order) };
-  return alternate(row, weights, columns, blockLength, order, rank, rounds);
 }
 
 /** What a layer sees of the float model. */

@@ -5,7 +5,7 @@ import { Failure } from "../../runtime/base/failure.ts";
 import { loadReference } from "../../runtime/kernels/reference.ts";
 import { loadWasm } from "../../runtime/kernels/wasm.ts";
 import { isMatmul } from "../../runtime/model/graph.ts";
-import type { FormatName, PolarizedModel } from "../../runtime/model/stages.ts";
+import { type FormatName, type PolarizedModel, roundingNames } from "../../runtime/model/stages.ts";
 import { compile } from "../../runtime/plan/compile.ts";
 import { Runner } from "../../runtime/plan/run.ts";
 import type { MatmulUnit } from "../../runtime/plan/unit.ts";
@@ -60,6 +60,14 @@ test("surrogates take most of what nf4 costs, and more rank takes more", async (
   assert.ok(byRank[0] < plain, `bias only: ${byRank[0]} against ${plain}`);
   assert.ok(byRank[1] < byRank[0] && byRank[2] < byRank[1], `${byRank}`);
   assert.ok(byRank[2] < 0.6 * plain, `rank 8: ${byRank[2]} against ${plain}`);
+});
+
+test("the rounding that a policy asks for chooses the codes; the nearest ones answer worst", async () => {
+  const model = quantizeModel(float, observed, policy("int3"));
+  const errors = [];
+  for (const rounding of roundingNames) errors.push(await errorOf(polarize(model, { ...calibration(4), rounding })));
+  const [gptq, adaround, nearest] = errors;
+  assert.ok(gptq < nearest && adaround < nearest && gptq !== adaround, `${errors}`);
 });
 
 test("the same seed and samples give the same model, byte by byte", () => {

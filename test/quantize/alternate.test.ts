@@ -1,9 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { QuantizedMatrix } from "../../runtime/model/stages.ts";
 import { alternate } from "../../runtime/quantize/alternate.ts";
 import { dequantizeMatrix } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
-import { gptqRescaled, roundingOrder } from "../../runtime/quantize/gptq.ts";
+import { gptqSettled, roundingOrder } from "../../runtime/quantize/gptq.ts";
 import { lowRank } from "../../runtime/tensor/linear.ts";
 import { product, secondMoment } from "../../runtime/tensor/products.ts";
 import { normals } from "../support/random.ts";
@@ -30,8 +31,9 @@ function errorOf(quantized: Float32Array): number {
 for (const name of ["nf4", "nf3", "int2", "ternary"] as const) {
   test(`${name}: codes chosen together with the path leave less error than codes chosen before it`, () => {
     const order = roundingOrder(moments, ROWS);
-    const before = gptqRescaled(formats[name], weights, COLUMNS, 32, order);
-    const { matrix: together } = alternate(formats[name], weights, COLUMNS, 32, order, RANK, 12);
+    const round = (w: Float32Array): QuantizedMatrix => gptqSettled(formats[name], w, COLUMNS, 32, order);
+    const before = round(weights);
+    const { matrix: together } = alternate(round, weights, order, RANK, 12);
     const [plain, better] = [before, together].map((matrix) => errorOf(dequantizeMatrix(matrix)));
     assert.ok(better < 0.95 * plain, `${better} against ${plain}`);
     for (const code of together.codes) assert.ok(formats[name].codeBook.includes(code));

@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import type { QuantizedMatrix } from "../../runtime/model/stages.ts";
 import { codeOf, dequantizeMatrix, emptyMatrix, quantizeMatrix, scaleAt } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
-import { gptq, gptqRescaled, roundingOrder } from "../../runtime/quantize/gptq.ts";
+import { gptq, gptqSettled, roundingOrder } from "../../runtime/quantize/gptq.ts";
 import { refitScales } from "../../runtime/quantize/scales.ts";
 import { product, secondMoment } from "../../runtime/tensor/products.ts";
 import { normals } from "../support/random.ts";
@@ -68,14 +68,14 @@ test("refitted scales are the best for their codes: no other ones near them answ
 for (const name of ["nf4", "int3", "int2", "ternary"] as const) {
   test(`${name}: codes and scales that fit each other leave less error than scales of the weights alone`, () => {
     const before = errorOf(gptq(formats[name], weights, COLUMNS, 32, rounding));
-    const after = errorOf(gptqRescaled(formats[name], weights, COLUMNS, 32, rounding));
+    const after = errorOf(gptqSettled(formats[name], weights, COLUMNS, 32, rounding));
     assert.ok(after < 0.95 * before, `${after} against ${before}`);
   });
 }
 
 test("a block without weights keeps a scale that can be stored", () => {
   const empty = weights.map((w, i) => (i < 32 * COLUMNS ? 0 : w));
-  const { scales, codes } = gptqRescaled(formats.int4, empty, COLUMNS, 32, rounding);
+  const { scales, codes } = gptqSettled(formats.int4, empty, COLUMNS, 32, rounding);
   assert.ok(scales.every(Number.isFinite));
   assert.ok(dequantizeMatrix({ rows: ROWS, columns: COLUMNS, codes, scales, blockLength: 32 }).every(Number.isFinite));
 });

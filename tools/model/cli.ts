@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { criterionNames, formatNames } from "../../runtime/model/stages.ts";
+import { criterionNames, formatNames, roundingNames } from "../../runtime/model/stages.ts";
 import { byteCount, microjoules, microseconds, operations, positive, wholeNumber } from "../cli/arguments.ts";
 
 /** Adds what looks at a model before it is shipped. */
@@ -26,6 +26,12 @@ function addEval(program: Command): void {
       "--block <rows>",
       "weights that share a scale, instead of the profile's; 65536: one scale per channel",
       wholeNumber,
+    )
+    .addOption(
+      new Option(
+        "--rounding <name>",
+        "weights to codes instead of as the profile says: row by row and then one by one (gptq), by gradient (adaround), nearest",
+      ).choices(roundingNames),
     )
     .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
     .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)

@@ -7,13 +7,8 @@ import type { Rounded } from "../../quantize/alternate.ts";
 import { dequantizeMatrix, quantizeMatrix, storedBytes } from "../../quantize/format.ts";
 import { formats } from "../../quantize/formats.ts";
 import { type RoundingOrder, roundingOrder } from "../../quantize/gptq.ts";
-import {
-  type InputStatistics,
-  inputMeans,
-  inputsOf,
-  type QuantizationPolicy,
-  roundMatrix,
-} from "../../quantize/quantize.ts";
+import { type InputStatistics, inputMeans, inputsOf, type QuantizationPolicy } from "../../quantize/quantize.ts";
+import { roundMatrix } from "../../quantize/rounding.ts";
 import { lowRank } from "../../tensor/linear.ts";
 import { product } from "../../tensor/products.ts";
 import { divergence, logitsOf } from "../divergence.ts";
@@ -41,7 +36,7 @@ const DEPTHWISE_FORMATS: readonly FormatName[] = ["int8", "nf4", "int4"];
 const WHOLE = 65536;
 
 /** Of choosing coarse codes with their surrogate: fewer than the final choice takes tell options apart as well. */
-const ROUNDS = 2;
+const TURNS = 2;
 
 /**
  * How much each layer minds each format and rank: the model's answers with only this layer quantized and corrected in
@@ -136,7 +131,7 @@ function* matmulCandidates(
   const order = roundingOrder(inputs.moments, layer.rows);
   const most = Math.max(...ranks);
   for (const [format, blockLength] of waysToRound(layer, policy)) {
-    const rounded = roundMatrix(format, weights.weights, layer.columns, blockLength, order, most, ROUNDS);
+    const rounded = roundMatrix(format, weights.weights, layer.columns, blockLength, order, most, "gptq", TURNS);
     const weightBytes = storedBytes(formats[format], rounded.matrix);
     for (const { rank, corrected } of corrections(
       layer,

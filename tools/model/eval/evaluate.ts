@@ -11,6 +11,7 @@ import {
   type FormatName,
   formatNames,
   type PolarizedModel,
+  type RoundingName,
 } from "../../../runtime/model/stages.ts";
 import { openPlan } from "../../../runtime/plan/open.ts";
 import { fastest } from "../../../runtime/polarize/mix/latency.ts";
@@ -46,6 +47,7 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   /** Products of single bits of an inference. */
   readonly bitopsBudget?: number;
   readonly criterion?: CriterionName;
+  readonly rounding?: RoundingName;
   readonly rank?: number;
   readonly samples?: number;
   /** How many times calibration samples are drawn; the scores are averaged. */
@@ -245,7 +247,7 @@ function pick({ shape: [, ...sample], data }: Tensor, indices: readonly number[]
 
 function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {
   const { format, block, rank, samples } = options;
-  const { weights, blockLength, budget, criterion } = profile.quantization;
+  const { weights, blockLength, budget, criterion, rounding } = profile.quantization;
   return {
     ...profile,
     quantization: {
@@ -254,6 +256,7 @@ function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProf
       blockLength: block ?? blockLength,
       budget: budgetOf(options) ?? (format === undefined ? budget : undefined),
       criterion: options.criterion ?? criterion,
+      rounding: options.rounding ?? rounding,
     },
     surrogate: { ...profile.surrogate, rank: rank ?? profile.surrogate.rank },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
