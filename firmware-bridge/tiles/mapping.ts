@@ -1,6 +1,7 @@
 import type { ArrayProfile } from "../../device-profiles/accelerator.ts";
 import type { UnitLayer } from "../../runtime/plan/unit.ts";
 import { roundInOrder, roundingOrder } from "../../runtime/quantize/gptq.ts";
+import { identity } from "../../runtime/tensor/linear.ts";
 import { maxLevel } from "./planes.ts";
 import type { Trim } from "./trim.ts";
 
@@ -164,7 +165,7 @@ interface Choice {
   readonly worth: number;
 }
 
-/** Rounds the weights so that the errors of a column cancel on typical inputs, over all of the layer's tiles. */
+/** Rounds the weights so that the errors of a column cancel on typical inputs, if they are known, over all of the layer's tiles. */
 function setLevels(
   { weights, rows, columns, moments }: UnitLayer,
   blocks: readonly Block[],
@@ -182,11 +183,6 @@ function setLevels(
       given[column] = worth * block.scales[j];
     }
   });
-}
-
-/** Moments with which every weight is rounded for itself. */
-function identity(rows: number): Float64Array {
-  return Float64Array.from({ length: rows * rows }, (_, i) => (i % (rows + 1) === 0 ? 1 : 0));
 }
 
 function holds({ fromRow, rows, fromColumn, columns }: Place, row: number, column: number): boolean {

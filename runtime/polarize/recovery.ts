@@ -1,6 +1,6 @@
 import type { PolarizedModel } from "../model/stages.ts";
 import { type MatmulUnit, multiplyingBy } from "../plan/unit.ts";
-import { restored } from "./levels.ts";
+import { interpolated, restored } from "./levels.ts";
 import { type Calibration, polarizeAccelerator, type Refit } from "./polarize.ts";
 
 /** A model, and the tiles that its corrections are fitted to. */
@@ -59,7 +59,7 @@ export interface Recovery extends Placed {
 
 /**
  * The refit order: what costs least comes first. The tiles trim themselves without samples; at a level of drift that the
- * model knows from before, it has corrections for it. Gain and offset of each
+ * model knows from before, it has corrections for it, and between two such levels they are taken from both. Gain and offset of each
  * column have two unknowns and are found from a few samples; the low rank has many, and more of it makes each inference
  * dearer; programming wears the cells, takes longest, and has to be fitted anew as well.
  */
@@ -87,6 +87,7 @@ export function recoverySteps(
       },
     },
     { ...fitting, step: "known level", samples: 0, work: async () => atKnownLevel(installed.model, unit) },
+    { ...fitting, step: "between known levels", samples: 0, work: async () => betweenLevels(installed.model, unit) },
     { ...fitting, step: "gain, offset per column", work: () => refitted(installed, "columns") },
     { ...fitting, step: "low rank", work: () => refitted(installed) },
     ...(macsShare > 0 ? [{ ...fitting, step: "higher rank", work: () => refitted(installed, "grown") }] : []),
@@ -106,6 +107,11 @@ export function recoverySteps(
 
 function atKnownLevel(model: PolarizedModel, unit: MatmulUnit): Placed | undefined {
   const known = restored(model, unit);
+  return known && { model: known, unit };
+}
+
+function betweenLevels(model: PolarizedModel, unit: MatmulUnit): Placed | undefined {
+  const known = interpolated(model, unit);
   return known && { model: known, unit };
 }
 

@@ -4,7 +4,7 @@ import { gaussian } from "../base/random.ts";
 import { openTeacher } from "../kernels/float.ts";
 import { type Graph, isLayer, shapeOf } from "../model/graph.ts";
 import type { FloatModel } from "../model/stages.ts";
-import { center, columnMeans, lowRank, ridged } from "../tensor/linear.ts";
+import { center, columnMeans, identity, lowRank } from "../tensor/linear.ts";
 import { shapeText, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import type { SampleStatistics } from "./statistics.ts";
 
@@ -26,8 +26,11 @@ export async function statisticsOf(float: FloatModel, samples: Tensor): Promise<
   const means = columnMeans(samples.data, count, size);
   const centered = Float64Array.from(samples.data);
   center(centered, means);
-  const unit = ridged(new Float64Array(count * count), count, 1);
-  const { a: scores, b: directions, rank } = lowRank(centered, unit, count, size, Math.min(COMPONENTS, count - 1));
+  const {
+    a: scores,
+    b: directions,
+    rank,
+  } = lowRank(centered, identity(count), count, size, Math.min(COMPONENTS, count - 1));
   const deviations = rootMeanSquares(scores, rank);
   const left = centered.map((x, i) => {
     let carried = 0;

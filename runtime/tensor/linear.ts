@@ -31,6 +31,10 @@ export function ridged(a: Float64Array, n: number, ridge: number): Float64Array 
   return out;
 }
 
+export function identity(n: number): Float64Array {
+  return ridged(new Float64Array(n * n), n, 1);
+}
+
 /** Solves a z = b for symmetric positive definite a (n x n) and b (n x m). */
 export function solve(a: Float64Array, b: Float64Array, n: number, m: number): Float64Array {
   const l = cholesky(a, n);

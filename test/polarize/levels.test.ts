@@ -5,17 +5,22 @@ import { loadProfile } from "../../device-profiles/profiles.ts";
 import { openAccelerator } from "../../firmware-bridge/open.ts";
 import { openTeacher } from "../../runtime/kernels/float.ts";
 import { importModel } from "../../runtime/model/import.ts";
-import type { PolarizedModel } from "../../runtime/model/stages.ts";
-import { remembered, restored } from "../../runtime/polarize/levels.ts";
+import type { Correction, DriftLevel, LowRank, PolarizedModel } from "../../runtime/model/stages.ts";
+import type { MatmulUnit } from "../../runtime/plan/unit.ts";
+import { interpolated, remembered, restored } from "../../runtime/polarize/levels.ts";
 import { unitLayersOf } from "../../runtime/polarize/placement.ts";
 import { polarizeAccelerator } from "../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered } from "../../runtime/polarize/prepare.ts";
 import { recoverySteps } from "../../runtime/polarize/recovery.ts";
 import { decodeModel, encodeModel } from "../../runtime/quantize/file.ts";
+import { quantizeMatrix } from "../../runtime/quantize/format.ts";
+import { formats } from "../../runtime/quantize/formats.ts";
+import { product } from "../../runtime/tensor/products.ts";
 import { releaseFile } from "../../tools/bearing/releases.ts";
 import { bearingSamples } from "../../tools/bearing/samples.ts";
 import { answersOf } from "../../tools/model/eval/analog.ts";
 import { score } from "../../tools/model/eval/measure.ts";
+import { normals } from "../support/random.ts";
 
 const test = suite("levels");
 const MONTH = 30 * 86_400;
@@ -69,6 +74,42 @@ test("cells that are programmed again and drift as before are corrected as befor
   await drift(120 * MONTH);
   assert.is(restored(kept, unit), undefined, "ten years are another level");
 });
+
+test("on the way from one known level to another, corrections lie between theirs", () => {
+  const [rows, columns] = [6, 4];
+  const levelOf = (strengths: readonly number[], value: number, surrogate?: LowRank): DriftLevel => {
+    const all = new Float32Array(columns).fill(value);
+    return { strengths, corrections: new Map([["a", { gain: all, bias: all, surrogate }]]) };
+  };
+  const path = { rank: 1, a: normals(rows, 1), b: normals(columns, 2) };
+  const levels = [levelOf([0.64, 0.49], 2, path), levelOf([1, 1], 1)];
+  const matrix = quantizeMatrix(formats.nf4, normals(rows * columns, 3), columns, 32);
+  const digital = { gain: new Float32Array(columns), bias: new Float32Array(columns), surrogate: undefined };
+  const model: PolarizedModel = {
+    stage: "polarized",
+    graph: float.graph,
+    ranges: new Map(),
+    layers: new Map([["a", { format: "nf4", matrix, digital, accelerator: undefined }]]),
+    accelerator: { uid: "x", levels },
+  };
+  const at = (strengths: readonly number[], uid = "x"): Correction | undefined =>
+    interpolated(model, unitOf(uid, strengths))?.layers.get("a")?.accelerator;
+  const half = at([0.8, 0.7]);
+  assert.ok(half?.surrogate && [...half.gain, ...half.bias].every((value) => Math.abs(value - 1.5) < 1e-6));
+  const [whole, found] = [path, half.surrogate].map(({ rank, a, b }) => product(a, b, rows, rank, columns));
+  for (const [i, value] of found.entries()) assert.ok(Math.abs(value - 0.5 * whole[i]) < 1e-6);
+  assert.is(at([1.01, 0.99]), undefined, "it is at a known one");
+  assert.is(at([0.5, 0.4]), undefined, "it is beyond both");
+  assert.is(at([0.7, 0.8]), undefined, "drift would not lead there");
+  assert.is(at([0.8, 0.7], "y"), undefined, "another chip");
+});
+
+function unitOf(uid: string, strengths: readonly number[]): MatmulUnit {
+  const idle = (): never => {
+    throw new Error("nothing is multiplied");
+  };
+  return { name: "idle", uid, strengths, layers: new Set(), multiply: idle, nominal: idle };
+}
 
 test("one level near another takes its place, few are kept, and that of fresh cells is", () => {
   const layers = new Map();
