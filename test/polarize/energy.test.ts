@@ -99,7 +99,7 @@ for (const [kind, spent, budget] of budgets) {
     const whole = spent(polarize(quantizeModel(float, observed, policy), calibration));
     const less = 0.8 * whole;
     const kept = spent(await prepared(budget(less)));
-    assert.ok(kept <= less && kept > 0.8 * less, `${kept} of ${less}, ${whole} without a budget`);
+    assert.ok(kept <= less && kept > 0.7 * less, `${kept} of ${less}, ${whole} without a budget`);
     const error = await chooseMix(calibration, { ...policy, criterion: "eagl", budget: budget(whole / 1000) }).catch(
       (cause: unknown) => cause,
     );
