@@ -99,8 +99,9 @@ export async function lowered(basis: Calibration, policy: QuantizationPolicy, re
 /** Up to so many bits more samples are worth the time they take. */
 const COARSE_BITS = 2;
 
+/** A mix has layers of few bits. (Keywords at 4.0 on average, over 15 draws: agreement 97.6 -> 97.9 %, KL .0101 -> .0089.) */
 function isCoarse({ weights, budget }: QuantizationPolicy): boolean {
-  return budget === undefined && formats[weights].bits <= COARSE_BITS;
+  return budget !== undefined || formats[weights].bits <= COARSE_BITS;
 }
 
 /**

@@ -4,7 +4,10 @@ import { entry } from "../../runtime/base/entry.ts";
 import { loadWasm } from "../../runtime/kernels/wasm.ts";
 import { NO_CLAMP } from "../../runtime/model/graph.ts";
 import { augmented, observe } from "../../runtime/polarize/augment.ts";
-import type { Calibration } from "../../runtime/polarize/polarize.ts";
+import { chooseMix } from "../../runtime/polarize/mix/mix.ts";
+import { type Calibration, polarize } from "../../runtime/polarize/polarize.ts";
+import { lowered } from "../../runtime/polarize/prepare.ts";
+import { quantizeModel } from "../../runtime/quantize/quantize.ts";
 import { randomModel } from "../support/models.ts";
 import { normals } from "../support/random.ts";
 
@@ -48,6 +51,24 @@ test("copies are the samples moved by a row or two, with the float model's answe
 test("what is no image and no sequence stays as it is", async () => {
   const own = await calibration(1);
   assert.is(await augmented(own), own);
+});
+
+test("a mix, which has coarse layers, is fitted to the copies too", async () => {
+  const own = await calibration(20);
+  const policy = {
+    weights: "int8",
+    blockLength: 32,
+    firstLayer: "int8",
+    lastLayer: "int8",
+    depthwise: "int8",
+  } as const;
+  const budget = { bitsPerWeight: 64 };
+  const mix = await chooseMix(own, { ...policy, budget });
+  const fitted = (seen: Calibration) =>
+    polarize(quantizeModel(seen.float, seen.observed, policy, mix), { ...seen, mix });
+  const { layers } = await lowered(own, { ...policy, budget }, () => undefined);
+  assert.equal([...layers], [...fitted(await augmented(own)).layers]);
+  assert.not.equal([...layers], [...fitted(own).layers]);
 });
 
 test.run();
