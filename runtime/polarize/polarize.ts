@@ -189,14 +189,17 @@ function correctDigital(
     const digital = accepted(sight, [(seen) => correctChannels(seen, seen.answers, bias), () => none], errorOf);
     return { format, matrix, digital, error: errorOf(sight, digital) };
   }
-  const rank = calibration.mix?.get(layer.name)?.rank ?? calibration.rank;
+  const { rank = calibration.rank, pruned = [] } = calibration.mix?.get(layer.name) ?? {};
   const sight = observeMatmul(layer, { weights, bias }, truth, replay);
   const inherited = inheritedBy(sight, weights, bias);
   const order = roundingOrder(inherited.moments, layer.rows, sight.count);
   const ideal = idealOf(sight, weights, inherited);
   const { columns } = layer;
   const { rounding } = calibration;
-  const { matrix: rounded } = roundMatrix(format, ideal, columns, matrix.blockLength, order, rank, rounding);
+  const { matrix: rounded } = roundMatrix(format, ideal, columns, matrix.blockLength, order, rank, {
+    rounding,
+    pruned,
+  });
   const quantized = dequantizeMatrix(rounded);
   const ranks = rank > 0 ? [rank, 0] : [0];
   const fits = ranks.map((r) => (seen: Sight) => {

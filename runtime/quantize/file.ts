@@ -15,6 +15,7 @@ import {
 import { formats } from "./formats.ts";
 import { LEVELS } from "./grouped.ts";
 import { packCodes, unpackCodes } from "./packing.ts";
+import { compacted, expanded, prunedColumns } from "./pruning.ts";
 
 /**
  * A prepared model as one file: "POLR", u32 version, u32 header length, the header as JSON, then the arrays that the
@@ -22,7 +23,7 @@ import { packCodes, unpackCodes } from "./packing.ts";
  * elsewhere is known by its SHA-256 before it is decoded (store/blobs.ts, trust). Little-endian.
  */
 const MAGIC = 0x524c4f50;
-const VERSION = 4;
+const VERSION = 5;
 const PREFIX = 12;
 const CHECK = 4;
 
@@ -42,6 +43,8 @@ interface StoredLayer {
   readonly rows: number;
   readonly columns: number;
   readonly blockLength: number;
+  /** Bits of the pruned columns, the first in the lowest bit; the rest is of the other columns alone. */
+  readonly pruned?: Section;
   readonly codes: Section;
   readonly scales: Section;
   readonly lowest?: Section;
@@ -150,14 +153,18 @@ function restoreRange({ channels, ...range }: StoredRange, payload: Uint8Array):
 }
 
 function storeLayer({ format, matrix, digital, error, accelerator }: PolarizedLayer, to: Sections): StoredLayer {
-  const { rows, columns, blockLength, lowest } = matrix;
+  const { rows, columns, blockLength } = matrix;
+  const pruned = prunedColumns(matrix);
+  const live = compacted(matrix);
+  const { lowest } = live;
   return {
     format,
     rows,
     columns,
     blockLength,
-    codes: to.add(packCodes(formats[format], matrix)),
-    scales: to.add(matrix.scales),
+    ...(pruned.length > 0 && { pruned: to.add(bitsOf(pruned, columns)) }),
+    codes: to.add(packCodes(formats[format], live)),
+    scales: to.add(live.scales),
     ...(lowest && { lowest: to.add(new Uint8Array(lowest.buffer, lowest.byteOffset, lowest.length)) }),
     digital: storeCorrection(digital, to),
     ...(error !== undefined && { error }),
@@ -206,19 +213,34 @@ function storeCorrection({ gain, bias, surrogate }: Correction, to: Sections): S
 function restoreLayer(stored: StoredLayer, payload: Uint8Array): PolarizedLayer {
   const { format, rows, columns, blockLength } = stored;
   if (!formatNames.includes(format)) throw malformed(`unknown weight format ${format}`);
-  const packed = bytesOf(payload, stored.codes, Math.ceil((rows * columns * formats[format].bits) / 8));
-  const blocks = Math.ceil(rows / blockLength) * columns;
+  const pruned = stored.pruned ? placesOf(bytesOf(payload, stored.pruned, Math.ceil(columns / 8)), columns) : [];
+  const live = columns - pruned.length;
+  const packed = bytesOf(payload, stored.codes, Math.ceil((rows * live * formats[format].bits) / 8));
+  const blocks = Math.ceil(rows / blockLength) * live;
   const scales = floatsOf(payload, stored.scales, blocks);
   const lowest = stored.lowest && lowestOf(bytesOf(payload, stored.lowest, blocks));
   if ((lowest === undefined) !== (formats[format].grouped === undefined)) throw malformed(`the levels of ${format}`);
-  const shape = { rows, columns, blockLength, scales, ...(lowest && { lowest }) };
+  const shape = { rows, columns: live, blockLength, scales, ...(lowest && { lowest }) };
+  const matrix = { ...shape, codes: unpackCodes(formats[format], packed, shape) };
   return {
     format,
-    matrix: { ...shape, codes: unpackCodes(formats[format], packed, shape) },
+    matrix: expanded(matrix, columns, pruned),
     digital: restoreCorrection(stored.digital, rows, columns, payload),
     error: stored.error,
     accelerator: stored.accelerator && restoreCorrection(stored.accelerator, rows, columns, payload),
   };
+}
+
+function bitsOf(places: readonly number[], count: number): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(count / 8));
+  for (const place of places) bits[place >> 3] |= 1 << (place & 7);
+  return bits;
+}
+
+function placesOf(bits: Uint8Array, count: number): number[] {
+  return Array.from({ length: count }, (_, place) => place).filter(
+    (place) => ((bits[place >> 3] >> (place & 7)) & 1) === 1,
+  );
 }
 
 /** -z of each group, with z in 0 .. 15. */

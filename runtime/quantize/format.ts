@@ -1,6 +1,7 @@
 import type { FormatName, QuantizedMatrix } from "../model/stages.ts";
 import { nearestByHalves } from "./formats/code-book.ts";
 import { type Grouped, LEVELS } from "./grouped.ts";
+import { prunedColumns } from "./pruning.ts";
 
 /**
  * The largest code of a format: 255 * (64 + 64) fits 16 bits, so that the fast kernels, whose instructions saturate
@@ -123,10 +124,13 @@ export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
   return weights;
 }
 
-/** Bytes of the codes and scales as they are stored. */
-export function storedBytes(format: QuantFormat, { codes, scales, columns }: QuantizedMatrix): number {
-  const scaleBits = scales.length * format.scaleBits + columns * (format.columnBits ?? 0);
-  return Math.ceil((codes.length * format.bits) / 8) + Math.ceil(scaleBits / 8);
+/** Bytes of the codes and scales as they are stored: nothing of pruned columns but a bit for each, which tells them. */
+export function storedBytes(format: QuantFormat, matrix: QuantizedMatrix): number {
+  const { rows, columns, scales } = matrix;
+  const live = columns - prunedColumns(matrix).length;
+  const scaleBits = live * ((scales.length / columns) * format.scaleBits + (format.columnBits ?? 0));
+  const map = live < columns ? Math.ceil(columns / 8) : 0;
+  return Math.ceil((rows * live * format.bits) / 8) + Math.ceil(scaleBits / 8) + map;
 }
 
 /** What a format's scales are searched with. */

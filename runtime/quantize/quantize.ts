@@ -14,6 +14,7 @@ import { secondMoment } from "../tensor/products.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
+import { cleared } from "./pruning.ts";
 import { rangesOf } from "./ranges.ts";
 
 /** Which format each kind of layer gets. Part of a device profile. */
@@ -53,6 +54,8 @@ export interface LayerPolicy {
   readonly blockLength: number;
   /** Of the surrogate path. */
   readonly rank: number;
+  /** Columns of no bits (pruning.ts); none if absent. */
+  readonly pruned?: readonly number[] | undefined;
 }
 
 /**
@@ -70,12 +73,11 @@ export function quantizeModel(
   const { graph } = model;
   const all = graph.nodes.filter(isLayer);
   const layers = all.map((layer): [string, QuantizedLayer] => {
-    const { format, blockLength } = mix?.get(layer.name) ?? {
-      format: formatOf(all, layer, policy),
-      blockLength: policy.blockLength,
-    };
+    const own = mix?.get(layer.name);
+    const { format, blockLength } = own ?? { format: formatOf(all, layer, policy), blockLength: policy.blockLength };
     const { weights, bias } = entry(model.weights, layer.name);
-    return [layer.name, { format, matrix: quantizeMatrix(formats[format], weights, layer.columns, blockLength), bias }];
+    const matrix = cleared(quantizeMatrix(formats[format], weights, layer.columns, blockLength), own?.pruned ?? []);
+    return [layer.name, { format, matrix, bias }];
   });
   return { stage: "quantized", graph, ranges: rangesOf(graph, observed), layers: new Map(layers) };
 }

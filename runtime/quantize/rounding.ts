@@ -4,6 +4,7 @@ import { alternate, type Rounded } from "./alternate.ts";
 import { emptyMatrix, type QuantFormat, quantizeMatrix } from "./format.ts";
 import { formats } from "./formats.ts";
 import { gptqSettled, type RoundingOrder } from "./gptq.ts";
+import { cleared } from "./pruning.ts";
 import { refitScales } from "./scales.ts";
 
 /** Codes and scales for weights. */
@@ -43,7 +44,6 @@ const COARSE_BITS = 4;
  * follows.
  * @param order of the layer's inputs
  * @param rank of the surrogate
- * @param turns fewer than the rounding takes by itself
  */
 export function roundMatrix(
   format: FormatName,
@@ -52,13 +52,21 @@ export function roundMatrix(
   blockLength: number,
   order: RoundingOrder,
   rank: number,
-  rounding: RoundingName = "gptq",
-  turns: number = roundings[rounding].turns,
+  { rounding = "gptq", turns = roundings[rounding].turns, pruned = [] }: RoundingOptions = {},
 ): Rounded {
   const row = formats[format];
-  const { round } = roundings[rounding];
+  const round = (left: Float32Array): QuantizedMatrix =>
+    cleared(roundings[rounding].round(row, left, columns, blockLength, order), pruned);
   const together = rank > 0 && row.bits <= COARSE_BITS;
-  return alternate((left) => round(row, left, columns, blockLength, order), weights, order, rank, together ? turns : 0);
+  return alternate(round, weights, order, rank, together ? turns : 0);
+}
+
+export interface RoundingOptions {
+  readonly rounding?: RoundingName | undefined;
+  /** Fewer than the rounding takes by itself. */
+  readonly turns?: number | undefined;
+  /** Columns of no bits (pruning.ts). */
+  readonly pruned?: readonly number[] | undefined;
 }
 
 function learned(...[format, weights, columns, blockLength, { metric }]: Parameters<Round>): QuantizedMatrix {

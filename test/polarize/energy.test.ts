@@ -11,6 +11,7 @@ import { chooseMix } from "../../runtime/polarize/mix/mix.ts";
 import { bitOperations } from "../../runtime/polarize/mix/pricing.ts";
 import { polarize, uncorrected } from "../../runtime/polarize/polarize.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
+import { prunedColumns } from "../../runtime/quantize/pruning.ts";
 import { type Budget, quantizeModel } from "../../runtime/quantize/quantize.ts";
 import { sizeOf } from "../../runtime/tensor/tensor.ts";
 import { randomModel, residualGraph } from "../support/models.ts";
@@ -35,8 +36,9 @@ async function prepared(budget: Budget): Promise<PolarizedModel> {
 
 function bitOperationsOf(model: PolarizedModel): number {
   return layers.reduce((sum, layer) => {
-    const { format, digital } = entry(model.layers, layer.name);
-    return sum + bitOperations(layer, formats[format].bits, digital.surrogate?.rank ?? 0);
+    const { format, matrix, digital } = entry(model.layers, layer.name);
+    const rank = digital.surrogate?.rank ?? 0;
+    return sum + bitOperations(layer, { bits: formats[format].bits, rank, pruned: prunedColumns(matrix) });
   }, 0);
 }
 
@@ -83,11 +85,14 @@ test("effective efficiency is nm / (nm / low + r (n + m) / high)", () => {
   assert.ok(Math.abs(effective / (nm / (nm / 400 + path / 5)) - 1) < 1e-12, `${effective}`);
 });
 
-test("bits by bits: activations have eight, the path's numbers 32", () => {
+test("bits by bits: activations have eight, the path's numbers 32, and pruned columns none", () => {
   const [layer] = layers;
-  assert.is(bitOperations(layer, 4, 0), 32 * macs(layer));
+  const plainly = bitOperations(layer, { bits: 4, rank: 0, pruned: [] });
+  assert.is(plainly, 32 * macs(layer));
   const perPosition = 8 * 32 * layer.rows + 32 * 32 * layer.columns;
-  assert.is(bitOperations(layer, 4, 3) - bitOperations(layer, 4, 0), 3 * positions(layer) * perPosition);
+  assert.is(bitOperations(layer, { bits: 4, rank: 3, pruned: [] }) - plainly, 3 * positions(layer) * perPosition);
+  const less = bitOperations(layer, { bits: 4, rank: 0, pruned: [0, 5] });
+  assert.is(plainly - less, 32 * positions(layer) * 2 * layer.rows);
 });
 
 const budgets: [kind: string, spent: (model: PolarizedModel) => number, budget: (amount: number) => Budget][] = [

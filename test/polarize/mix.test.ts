@@ -15,6 +15,7 @@ import { polarize } from "../../runtime/polarize/polarize.ts";
 import { decodeModel, encodeModel } from "../../runtime/quantize/file.ts";
 import { storedBytes } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
+import { prunedColumns } from "../../runtime/quantize/pruning.ts";
 import { type Budget, type Mix, quantizeModel } from "../../runtime/quantize/quantize.ts";
 import { sizeOf } from "../../runtime/tensor/tensor.ts";
 import { randomModel, residualGraph } from "../support/models.ts";
@@ -44,6 +45,22 @@ test("a layer loses more with fewer bits, and next to nothing with eight", async
   }
 });
 
+test("where a path can carry columns, they are tried without bits as well, and prepared so", async () => {
+  const options = (await sensitivities(calibration, policy, [0, 4])).flat();
+  for (const { layer, format, blockLength, rank, pruned, weightBits } of options) {
+    const whole = options.find(
+      (other) =>
+        [other.layer, other.format, other.blockLength, other.rank].join() ===
+          [layer, format, blockLength, rank].join() && other.pruned.length === 0,
+    );
+    assert.ok(pruned.length <= 4 && (pruned.length === 0 || weightBits < (whole?.weightBits ?? 0)));
+  }
+  const [option] = options.filter(({ pruned, rank }) => pruned.length > 0 && rank === 4);
+  const mix = new Map([[option.layer, option]]);
+  const { layers } = polarize(quantizeModel(float, observed, policy, mix), { ...calibration, mix });
+  assert.equal(prunedColumns(entry(layers, option.layer).matrix), option.pruned);
+});
+
 test("layers lose less with a higher rank, most clearly at few bits", async () => {
   const options = (await sensitivities(calibration, policy, [0, 4])).flat();
   const lossOf = (format: FormatName, rank: number): number =>
@@ -55,7 +72,9 @@ test("layers lose less with a higher rank, most clearly at few bits", async () =
 
 test("a budget of bits per weight is kept and used", async () => {
   for (const bitsPerWeight of [3.5, 5]) {
-    const { layers } = await prepared({ bitsPerWeight });
+    const model = await prepared({ bitsPerWeight });
+    const { layers } = model;
+    assert.equal([...decodeModel(encodeModel(model)).layers], [...layers]);
     const bytes = [...layers.values()].reduce(
       (sum, { format, matrix }) => sum + storedBytes(formats[format], matrix),
       0,

@@ -92,7 +92,7 @@ if (folder) {
       const own = entry(float.weights, layer.name).weights;
       const seen = roundingOrder(inputsOf(float.graph, layer, observed).moments, layer.rows);
       const losses = roundingNames.map((rounding) => {
-        const { matrix } = roundMatrix("nf4", own, layer.columns, 32, seen, 0, rounding);
+        const { matrix } = roundMatrix("nf4", own, layer.columns, 32, seen, 0, { rounding });
         return sum(columnLosses(matrix, own, seen.metric));
       });
       assert.equal(

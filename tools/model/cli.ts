@@ -185,7 +185,7 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   tileGates: {highBits, whole: {score, linkBytes, linkSeconds, seconds}, safe: {.., layers: [{layer, sparsity,
     skippedPlanes}], savedPlanesPct, savedLinkPct}, budget: {.., share}} with --gate and --accelerator | null,
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
-  layers: [{layer, format, rank, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
+  layers: [{layer, format, rank, pruned, columns, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds,
   calibrationParts: {observe, choose, quantize, fit} in seconds, microsecondsPerInference,
   energy: {microjoules, mainMicrojoules, surrogateMicrojoules, bytesMicrojoules, teraOpsPerWatt} of an inference by

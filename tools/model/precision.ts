@@ -4,12 +4,16 @@ import { surrogateMacs } from "../../runtime/plan/energy.ts";
 import { bitOperations } from "../../runtime/polarize/mix/pricing.ts";
 import { storedBytes } from "../../runtime/quantize/format.ts";
 import { formats } from "../../runtime/quantize/formats.ts";
-import { percent, table } from "../cli/table.ts";
+import { prunedColumns } from "../../runtime/quantize/pruning.ts";
+import { type Column, percent, table } from "../cli/table.ts";
 
 export interface LayerPrecision {
   readonly layer: string;
   readonly format: FormatName;
   readonly rank: number;
+  /** Columns of no bits, of all. */
+  readonly pruned: number;
+  readonly columns: number;
   /** Of a weight, scales included. */
   readonly bits: number;
   /** Of its answers on the calibration samples, corrected, relative to the float model's; null if it was not kept. */
@@ -21,6 +25,8 @@ export function layersOf({ layers }: PolarizedModel): LayerPrecision[] {
     layer,
     format,
     rank: digital.surrogate?.rank ?? 0,
+    pruned: prunedColumns(matrix).length,
+    columns: matrix.columns,
     bits: (8 * storedBytes(formats[format], matrix)) / matrix.codes.length,
     error: error ?? null,
   }));
@@ -43,7 +49,8 @@ export function precisionOf({ graph, layers }: PolarizedModel): {
     total.macs += macs(node);
     total.params += rank * (rows + columns);
     total.extraMacs += surrogateMacs(node, rank);
-    total.bitOperations += bitOperations(node, formats[layer.format].bits, rank);
+    const pruned = prunedColumns(layer.matrix);
+    total.bitOperations += bitOperations(node, { bits: formats[layer.format].bits, rank, pruned });
   }
   return {
     bitsPerWeight: (8 * total.bytes) / total.weights,
@@ -58,19 +65,16 @@ export function precisionOf({ graph, layers }: PolarizedModel): {
 
 /** How each layer is kept, and what that leaves wrong in its answers. */
 export function precisionTable(layers: readonly LayerPrecision[]): string {
+  const right = (title: string): Column => ({ title, align: "right" });
+  const whole = layers.every(({ pruned }) => pruned === 0);
   return table(
-    [
-      { title: "layer" },
-      { title: "format" },
-      { title: "bits", align: "right" },
-      { title: "rank", align: "right" },
-      { title: "error", align: "right" },
-    ],
-    layers.map(({ layer, format, bits, rank, error }) => [
+    [{ title: "layer" }, { title: "format" }, ...["bits", "rank", ...(whole ? [] : ["pruned"]), "error"].map(right)],
+    layers.map(({ layer, format, bits, rank, pruned, columns, error }) => [
       layer,
       format,
       bits.toFixed(2),
       String(rank),
+      ...(whole ? [] : [pruned === 0 ? "-" : `${pruned} of ${columns}`]),
       percent(error),
     ]),
   );

@@ -22,7 +22,7 @@ export function entropies({ float, rank }: Calibration, policy: QuantizationPoli
       const stored = storedBytes(formats[format], matrix);
       const bytes = stored + correctionBytes(layer, own);
       return {
-        option: { layer: layer.name, format, blockLength, rank: own, weightBits: 8 * stored, bytes },
+        option: { layer: layer.name, format, blockLength, rank: own, pruned: [], weightBits: 8 * stored, bytes },
         entropy: entropyOf(matrix.codes),
       };
     });

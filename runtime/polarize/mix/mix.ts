@@ -65,5 +65,7 @@ async function priced(
 }
 
 export function mixOf({ chosen }: Allocation<Priced>): Mix {
-  return new Map(chosen.map(({ layer, format, blockLength, rank }) => [layer, { format, blockLength, rank }]));
+  return new Map(
+    chosen.map(({ layer, format, blockLength, rank, pruned }) => [layer, { format, blockLength, rank, pruned }]),
+  );
 }

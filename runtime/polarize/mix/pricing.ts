@@ -1,6 +1,6 @@
 import { entry } from "../../base/entry.ts";
 import { Failure } from "../../base/failure.ts";
-import { isLayer, type Layer, macs, positions } from "../../model/graph.ts";
+import { isLayer, type Layer, positions } from "../../model/graph.ts";
 import { digitalEnergy, totalPj } from "../../plan/energy.ts";
 import { formats } from "../../quantize/formats.ts";
 import type { Budget } from "../../quantize/quantize.ts";
@@ -82,7 +82,7 @@ const pricings: Readonly<
       ranked: true,
       scale: 1,
       rest: 0,
-      costOf: (option) => bitOperations(layerOf(option), formats[option.format].bits, option.rank),
+      costOf: (option) => bitOperations(layerOf(option), { ...option, bits: formats[option.format].bits }),
       text: (amount) => `${(amount / 1e6).toFixed(1)} million bit operations`,
     };
   },
@@ -97,10 +97,17 @@ export function pricingOf(
   return { ...pricings[kind](calibration, latencyOf), budget: amount };
 }
 
-/** Of a layer whose weights have so many bits, and of its low-rank path: activations by A, what that gives by B. */
-export function bitOperations(layer: Layer, bits: number, rank: number): number {
+/**
+ * Of a layer whose weights have so many bits, and none in pruned columns, and of its low-rank path: activations by A, what
+ * that gives by B.
+ */
+export function bitOperations(
+  layer: Layer,
+  { bits, rank, pruned }: Pick<LayerOption, "rank" | "pruned"> & { readonly bits: number },
+): number {
+  const main = layer.rows * (layer.columns - pruned.length) * bits * ACTIVATION_BITS;
   const path = rank * SURROGATE_BITS * (layer.rows * ACTIVATION_BITS + layer.columns * SURROGATE_BITS);
-  return macs(layer) * bits * ACTIVATION_BITS + positions(layer) * path;
+  return positions(layer) * (main + path);
 }
 
 function layersOf(layers: readonly Layer[]): (option: LayerOption) => Layer {

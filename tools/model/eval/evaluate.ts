@@ -18,6 +18,7 @@ import { fastest } from "../../../runtime/polarize/mix/latency.ts";
 import { type Calibration, uncorrected } from "../../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../../../runtime/polarize/prepare.ts";
 import { statisticsOf } from "../../../runtime/polarize/synthesis.ts";
+import { prunedColumns } from "../../../runtime/quantize/pruning.ts";
 import { type Budget, type Mix, quantizeModel } from "../../../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../../../runtime/tensor/tensor.ts";
 import { readBytes, readLabels, readSamples } from "../inputs.ts";
@@ -227,7 +228,10 @@ function totalOf({ observe, choose, quantize, fit }: CalibrationSeconds): number
 function mixIn({ layers }: PolarizedModel): Mix {
   return new Map(
     [...layers].map(([name, { format, matrix, digital }]) => {
-      return [name, { format, blockLength: matrix.blockLength, rank: digital.surrogate?.rank ?? 0 }];
+      return [
+        name,
+        { format, blockLength: matrix.blockLength, rank: digital.surrogate?.rank ?? 0, pruned: prunedColumns(matrix) },
+      ];
     }),
   );
 }
