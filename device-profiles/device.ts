@@ -26,6 +26,11 @@ export interface DeviceProfile {
      * the error asks for it, its rank grows so far beyond `rank`. Default: it does not.
      */
     readonly driftedMacsPct?: number | undefined;
+    /**
+     * Of logit distillation after the closed form, at most; it is kept where it answers samples that were held back
+     * better. Default: none, the closed form alone.
+     */
+    readonly distillSteps?: number | undefined;
   };
   readonly calibration: { readonly samples: number; readonly maxSeconds: number; readonly maxBytes: number };
   readonly drift: DriftPolicy;
@@ -102,6 +107,7 @@ export const deviceProfile: z.ZodMiniType<DeviceProfile> = z.strictObject({
   surrogate: z.strictObject({
     rank: z.int().check(z.minimum(0), z.maximum(64)),
     driftedMacsPct: z.optional(percent),
+    distillSteps: z.optional(z.int().check(z.minimum(0), z.maximum(10_000))),
   }),
   calibration: z.strictObject({
     samples: z.int().check(z.minimum(1), z.maximum(4096)),

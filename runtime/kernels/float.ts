@@ -1,67 +1,25 @@
-import { createRequire } from "node:module";
-import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import type * as Tfjs from "@tensorflow/tfjs-core";
 import { entry } from "../base/entry.ts";
-import { Failure, unreachable } from "../base/failure.ts";
-import {
-  type Activation,
-  type Clamp,
-  type Graph,
-  isLayer,
-  type Layer,
-  type Node,
-  type Pool,
-  type Recurrence,
-  shapeOf,
-} from "../model/graph.ts";
+import { Failure } from "../base/failure.ts";
+import { type Clamp, type Graph, isLayer, type Layer, type Node, type Recurrence, shapeOf } from "../model/graph.ts";
 import type { FloatModel } from "../model/stages.ts";
 import type { FloatTeacher } from "../model/teacher.ts";
 import { shapeText, sizeOf } from "../tensor/tensor.ts";
-import { recurred } from "./float-recurrence.ts";
+import { clamped, computed, image, type Pair, spatial } from "./float/operations.ts";
+import { recurred } from "./float/recurrence.ts";
+import { loadTfjs, type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, type Tf } from "./float/tfjs.ts";
 
 /** Floats of all values of one batch together: 16 MB. */
 const BATCH_FLOATS = 2 ** 22;
 
-type Tf = typeof Tfjs;
-type Tensor = Tfjs.Tensor;
-
 interface LayerTensors {
   readonly weights: Tensor;
-  readonly bias: Tfjs.Tensor1D;
-}
-
-let backend: Promise<Tf> | undefined;
-
-/** tfjs on its WebAssembly backend, one thread, f32: loaded at the first use. */
-async function loadTfjs(): Promise<Tf> {
-  const tf = await import("@tensorflow/tfjs-core");
-  const wasm = await import("@tensorflow/tfjs-backend-wasm");
-  const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"));
-  wasm.setWasmPaths(`${folder}/`);
-  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-  const started = await keepingProcessListeners(() => tf.setBackend("wasm"));
-  if (!started) throw new Error(`tfjs can't start its WebAssembly backend from ${folder}`);
-  return tf;
-}
-
-/** Emscripten's start-up code adds listeners that throw every uncaught error again, with its own source as the place. */
-async function keepingProcessListeners<T>(start: () => Promise<T>): Promise<T> {
-  const events = ["uncaughtException", "unhandledRejection"];
-  const before = events.map((event) => process.rawListeners(event));
-  const result = await start();
-  events.forEach((event, i) => {
-    for (const listener of process.rawListeners(event)) {
-      if (!before[i].includes(listener)) process.removeListener(event, listener as () => void);
-    }
-  });
-  return result;
+  readonly bias: Tensor1D;
 }
 
 /** Keeps the weights in the backend's memory until `close`. */
 export async function openTeacher(model: FloatModel): Promise<FloatTeacher> {
-  backend ??= loadTfjs();
-  const tf = await backend;
+  const tf = await loadTfjs();
   const layers = new Map<string, LayerTensors>();
   for (const node of model.graph.nodes) {
     if (isLayer(node)) layers.set(node.name, layerTensors(tf, node, model));
@@ -92,7 +50,7 @@ function layerTensors(tf: Tf, node: Layer, model: FloatModel): LayerTensors {
 }
 
 /** As tfjs wants it; the graph's own order (graph.ts) is the same. */
-function weightShape(node: Layer): number[] {
+export function weightShape(node: Layer): number[] {
   const { rows, columns } = node;
   if (node.op === "dense" || node.op === "recurrence") return [rows, columns];
   if (node.op === "depthwise") return [...node.kernel, columns, 1];
@@ -178,42 +136,11 @@ function runNodes(
 }
 
 function compute(tf: Tf, node: Node, inputs: readonly Tensor[], layer: LayerTensors | undefined): Tensor {
+  if (!isLayer(node)) return computed(tf, node, inputs);
+  if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
   const [input, second] = inputs;
-  switch (node.op) {
-    case "conv2d":
-    case "depthwise":
-    case "dense":
-      if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
-      return computeLayer(tf, node, input, second, layer);
-    case "recurrence":
-      if (!layer) throw new Failure("model/malformed", `layer ${node.name} has no weights`);
-      return recurred(tf, node, input, layer.weights, layer.bias);
-    case "add":
-      return clamped(tf, tf.add(input, second), node.clamp);
-    case "mul":
-      return clamped(tf, tf.mul(input, second), node.clamp);
-    case "activation":
-      return activated(tf, node, input);
-    case "softmax":
-      return tf.softmax(input);
-    case "max-pool":
-    case "average-pool":
-      return pooled(tf, node, image(tf, input));
-    case "pad":
-      return tf.pad(image(tf, input), spatial(node.pads), node.value);
-    case "reshape":
-      return input;
-    case "transpose":
-      return tf.transpose(input, [0, ...node.permutation.map((axis) => axis + 1)]);
-    case "slice": {
-      const begin = input.shape.map((_, axis) => (axis === node.axis + 1 ? node.start : 0));
-      return tf.slice(input, begin, [input.shape[0], ...node.shape]);
-    }
-    case "concat":
-      return tf.concat([...inputs], node.axis + 1);
-    default:
-      return unreachable(node);
-  }
+  if (node.op === "recurrence") return recurred(tf, node, input, layer.weights, layer.bias);
+  return computeLayer(tf, node, input, second, layer);
 }
 
 type WindowedLayer = Exclude<Layer, Recurrence>;
@@ -251,65 +178,13 @@ function weighted(
   activation: FusedActivation,
 ): Tensor {
   if (node.op === "dense") {
-    const [a, b] = [tf.reshape<Tfjs.Rank.R2>(input, [-1, node.rows]), weights as Tfjs.Tensor2D];
+    const [a, b] = [tf.reshape(input, [-1, node.rows]) as Tensor2D, weights as Tensor2D];
     return tf.fused.matMul({ a, b, bias, activation });
   }
   const [strides, dilations] = [[...node.stride], [...node.dilation]] as Pair[];
-  const [x, filter, pad] = [image(tf, input), weights as Tfjs.Tensor4D, spatial(node.pads)];
+  const [x, filter, pad] = [image(tf, input), weights as Tensor4D, spatial(node.pads)];
   const common = { x, filter, strides, dilations, bias, activation };
   if (node.op === "conv2d") return tf.fused.conv2d({ ...common, pad });
   // Its type lacks the pads that its code takes.
   return tf.fused.depthwiseConv2d({ ...common, pad: pad as unknown as "valid" });
-}
-
-type Pair = [number, number];
-type Spatial = [Pair, Pair, Pair, Pair];
-
-function spatial([top, left, bottom, right]: Pool["pads"]): Spatial {
-  return [
-    [0, 0],
-    [top, bottom],
-    [left, right],
-    [0, 0],
-  ];
-}
-
-/** Samples take the place of the batch axis, whose length is 1. */
-function image(tf: Tf, value: Tensor): Tfjs.Tensor4D {
-  const [samples, , ...rest] = value.shape;
-  return tf.reshape(value, [samples, ...rest] as Tfjs.Tensor4D["shape"]);
-}
-
-function pooled(tf: Tf, node: Pool, input: Tfjs.Tensor4D): Tensor {
-  const [kernel, stride] = [[...node.kernel], [...node.stride]] as Pair[];
-  const pads = spatial(node.pads);
-  if (node.op === "max-pool") return tf.maxPool(input, kernel, stride, pads);
-  if (node.countPadding) return tf.avgPool(tf.pad(input, pads), kernel, stride, "valid");
-  return tf.avgPool(input, kernel, stride, pads);
-}
-
-/** tfjs's clip drops NaN and costs a pass, so an open clamp is skipped. */
-function clamped(tf: Tf, value: Tensor, { min, max }: Clamp): Tensor {
-  if (min === Number.NEGATIVE_INFINITY && max === Number.POSITIVE_INFINITY) return value;
-  return tf.clipByValue(value, min, max);
-}
-
-function activated(tf: Tf, { activation, parameters }: Activation, x: Tensor): Tensor {
-  const [first, second] = parameters;
-  switch (activation) {
-    case "clamp":
-      return clamped(tf, x, { min: first, max: second });
-    case "sigmoid":
-      return tf.sigmoid(x);
-    case "tanh":
-      return tf.tanh(x);
-    case "leaky-relu":
-      return tf.leakyRelu(x, first);
-    case "hard-sigmoid":
-      return tf.clipByValue(tf.add(tf.mul(x, first), second), 0, 1);
-    case "hard-swish":
-      return tf.mul(x, tf.clipByValue(tf.add(tf.mul(x, 1 / 6), 0.5), 0, 1));
-    default:
-      return unreachable(activation);
-  }
 }

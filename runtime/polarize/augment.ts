@@ -1,7 +1,7 @@
 import { entry } from "../base/entry.ts";
 import { openTeacher } from "../kernels/float.ts";
 import type { FloatModel } from "../model/stages.ts";
-import { joined } from "../tensor/tensor.ts";
+import { joined, type Shape } from "../tensor/tensor.ts";
 import type { Calibration } from "./polarize.ts";
 
 /** Rows that copies of the samples are moved by. */
@@ -22,12 +22,17 @@ export async function augmented(calibration: Calibration): Promise<Calibration> 
   const { float, observed, samples } = calibration;
   const { input } = float.graph;
   const moves = MOVES.slice(0, copiesWithin(MOST_BYTES, observed));
-  if (input.shape.length !== 4 || input.shape[1] < LEAST_HEIGHT || moves.length === 0) return calibration;
+  if (!isMovable(input.shape) || moves.length === 0) return calibration;
   const inputs = entry(observed, input.name);
   const copies = joined(moves.map((by) => moved(inputs, samples, input.shape[1], by)));
   const more = await observe(float, copies, moves.length * samples);
   const all = [...observed].map(([name, values]) => [name, joined([values, entry(more, name)])] as const);
   return { ...calibration, observed: new Map(all), samples: (1 + moves.length) * samples };
+}
+
+/** Whether inputs of this shape are images or sequences, of which a moved copy is another sample. */
+export function isMovable(shape: Shape): boolean {
+  return shape.length === 4 && shape[1] >= LEAST_HEIGHT;
 }
 
 /** All values of the float model on `count` inputs: the input and every node, by name. */
@@ -56,7 +61,7 @@ function copiesWithin(bytes: number, observed: ReadonlyMap<string, Float32Array>
 }
 
 /** Row y of each sample is what was its row y + `by`. */
-function moved(inputs: Float32Array, samples: number, height: number, by: number): Float32Array {
+export function moved(inputs: Float32Array, samples: number, height: number, by: number): Float32Array {
   const row = inputs.length / samples / height;
   const out = new Float32Array(inputs.length);
   for (let i = 0; i < samples * height; i++) {

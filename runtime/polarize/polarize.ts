@@ -51,6 +51,8 @@ export interface Calibration {
   readonly energy?: EnergyProfile | undefined;
   /** Of the weights to codes; gptq if absent. */
   readonly rounding?: RoundingName | undefined;
+  /** Of distillation after the closed form, at most (distill/distill.ts). Left out: none. */
+  readonly distillSteps?: number | undefined;
   readonly kernels: LoadKernels;
   /** Called before each layer. */
   readonly onLayer?: ((layer: string, done: number, of: number) => void) | undefined;

@@ -26,7 +26,16 @@ export interface PrepareJob {
 }
 
 export interface Progress {
-  readonly stage: "import" | "observe" | "choose" | "quantize" | "polarize" | "place" | "accelerator" | "measure";
+  readonly stage:
+    | "import"
+    | "observe"
+    | "choose"
+    | "quantize"
+    | "polarize"
+    | "distill"
+    | "place"
+    | "accelerator"
+    | "measure";
   readonly done: number;
   readonly of: number;
 }
@@ -87,13 +96,28 @@ async function placed(
   return { model, unit: await accelerator.place(unitLayersOf(model, basis)) };
 }
 
-/** The digital half: formats chosen, weights rounded, every layer corrected. */
+/** The digital half: formats chosen, weights rounded, every layer corrected, all of them distilled if the profile asks. */
 export async function lowered(basis: Calibration, policy: QuantizationPolicy, report: Report): Promise<PolarizedModel> {
   const mix = await chooseMix({ ...basis, onLayer: reporter(report, "choose") }, policy);
-  report({ stage: "quantize", done: 0, of: 1 });
-  const seen = isCoarse(policy) ? await augmented(basis) : basis;
-  const quantized = quantizeModel(seen.float, seen.observed, policy, mix);
-  return polarize(quantized, { ...seen, mix, rounding: policy.rounding, onLayer: reporter(report, "polarize") });
+  const corrected = async (calibration: Calibration, told: Report): Promise<PolarizedModel> => {
+    told({ stage: "quantize", done: 0, of: 1 });
+    const seen = isCoarse(policy) ? await augmented(calibration) : calibration;
+    const quantized = quantizeModel(seen.float, seen.observed, policy, mix);
+    return polarize(quantized, { ...seen, mix, rounding: policy.rounding, onLayer: reporter(told, "polarize") });
+  };
+  const model = await corrected(basis, report);
+  const { distillSteps: of = 0 } = basis;
+  if (of === 0) return model;
+  report({ stage: "distill", done: 0, of });
+  const { distilled } = await import("./distill/distill.ts");
+  const silent: Report = () => undefined;
+  return distilled(
+    (part) => corrected(part, silent),
+    model,
+    basis,
+    of,
+    (done, of) => report({ stage: "distill", done, of }),
+  );
 }
 
 /** Up to so many bits more samples are worth the time they take. */
@@ -115,11 +139,12 @@ export async function calibrationOf(float: FloatModel, job: PrepareJob, report: 
   report({ stage: "observe", done: 0, of: 1 });
   const count = samples.shape[0];
   const observed = await observe(float, samples.data, count);
-  const { rank, driftedMacsPct = 0 } = job.profile.surrogate;
+  const { rank, driftedMacsPct = 0, distillSteps } = job.profile.surrogate;
   const macsShare = driftedMacsPct / 100;
   const digitalAbove = digitalAbovePct(job.profile.drift) / 100;
   const { energy } = profile;
-  return { float, observed, samples: count, rank, macsShare, digitalAbove, energy, kernels: await loadWasm() };
+  const kernels = await loadWasm();
+  return { float, observed, samples: count, rank, macsShare, digitalAbove, energy, distillSteps, kernels };
 }
 
 /** Of synthetic samples: a device that prepares again gets the same model. */

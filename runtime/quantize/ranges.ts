@@ -4,7 +4,7 @@ import { spread } from "../tensor/spread.ts";
 import { joined } from "../tensor/tensor.ts";
 
 /** Operators that move codes without computing: their output must have the scale of their inputs. */
-const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "slice", "max-pool"]);
+export const moves: ReadonlySet<OpName> = new Set(["reshape", "transpose", "pad", "concat", "slice", "max-pool"]);
 
 /** Enough values to judge a range by; more only cost time. */
 const SAMPLE = 20_000;

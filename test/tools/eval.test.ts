@@ -43,17 +43,24 @@ const asked: EvalOptions = {
 const evaluated = (options: Partial<EvalOptions>): Promise<EvalReport> =>
   evaluate(releaseFile("1.0.0").pathname, { ...asked, ...options }, () => {});
 
-test("at the same format, rank and samples our correction beats every other one", async () => {
-  const report = await evaluated({ ...many, format: "int2", compare: true, samples: 32 });
+test("at the same formats, rank and samples our correction beats every other one", async () => {
+  const report = await evaluated({ ...many, bitsBudget: 3, compare: true, distill: 1, samples: 32 });
+  const { compared, quantized, calibrationParts, calibrationSeconds } = report;
   assert.equal(
-    report.compared.map(({ name }) => name),
+    compared.map(({ name }) => name),
     ["SVD", "LQER", "QERA-approx", "NPP-style"],
   );
-  for (const { name, score } of report.compared) {
-    assert.ok(score.outputError < report.quantized.outputError, `${name} repairs nothing`);
+  const eightBits = await evaluated({ format: "int8" });
+  assert.ok(quantized.outputError > 3 * eightBits.quantized.outputError, `${quantized.outputError}`);
+  for (const { name, score } of compared) {
+    assert.ok(score.outputError < quantized.outputError, `${name} repairs nothing`);
+    assert.ok(score.outputError > eightBits.quantized.outputError, `${name} has the formats that were chosen`);
     assert.ok(report.corrected.outputError < score.outputError, `${name}: ${score.outputError}`);
   }
-  assert.match(evalText(report), /QERA-approx, [\d.]+ s[\s\S]*int2 corrected, [\d.]+ s/);
+  assert.match(evalText(report), /QERA-approx, [\d.]+ s[\s\S]*mix corrected, [\d.]+ s[\s\S]* to distill/);
+  const { observe, choose, quantize, fit, distill } = calibrationParts;
+  assert.ok(observe > 0 && choose > 0 && quantize > 0 && fit > 0 && distill > 0);
+  assert.ok(Math.abs(observe + choose + quantize + fit + distill - calibrationSeconds) < 1e-6);
 });
 
 test("draws differ, and the score is their mean", async () => {
@@ -61,19 +68,6 @@ test("draws differ, and the score is their mean", async () => {
   assert.is(draws.length, 2);
   assert.is.not(draws[0].outputError, draws[1].outputError);
   assert.ok(Math.abs(corrected.outputError - (draws[0].outputError + draws[1].outputError) / 2) < 1e-12);
-});
-
-test("others are compared at the formats that were chosen, and by the time of the fit alone", async () => {
-  const { compared, quantized, calibrationParts, calibrationSeconds } = await evaluated({
-    bitsBudget: 3,
-    compare: true,
-  });
-  const eightBits = await evaluated({ format: "int8" });
-  assert.ok(quantized.outputError > 3 * eightBits.quantized.outputError, `${quantized.outputError}`);
-  for (const { name, score } of compared) assert.ok(score.outputError > eightBits.quantized.outputError, name);
-  const { observe, choose, quantize, fit } = calibrationParts;
-  assert.ok(observe > 0 && choose > 0 && quantize > 0 && fit > 0);
-  assert.ok(Math.abs(observe + choose + quantize + fit - calibrationSeconds) < 1e-6);
 });
 
 test("a budget gives layers their own formats, and the report shows them", async () => {

@@ -100,6 +100,11 @@ const invalid: readonly (readonly [string, string, readonly string[]])[] = [
     ["profile.surrogate.driftedMacsPct: expected at most 100, found 101"],
   ],
   [
+    "a distillation of no steps that can be counted",
+    changed({ surrogate: { rank: 8, distillSteps: 0.5 } }),
+    ["profile.surrogate.distillSteps: expected int, found 0.5"],
+  ],
+  [
     "a layer's error that is none",
     changed({ drift: { ...drift, digitalAbovePct: -1 } }),
     ["profile.drift.digitalAbovePct: expected at least 0, found -1"],

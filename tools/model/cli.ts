@@ -33,13 +33,11 @@ function addEval(program: Command): void {
         "weights to codes instead of as the profile says: row by row and then one by one (gptq), by gradient (adaround), nearest",
       ).choices(roundingNames),
     )
-    .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
-    .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
-    .option("--synthetic", "calibrate with inputs made from the statistics of the calibration samples")
     .option("--draws <count>", "draw the calibration samples so often and average", positive, 1)
     .option("--pareto", "also mixes of formats and ranks of other sizes: what each byte buys")
     .option("--compare", "also correct by SVD, LQER, QERA-approx and NPP-style training, at the same rank");
   addBudgets(command);
+  addCalibration(command);
   addGates(command);
   addChip(command);
   command
@@ -70,6 +68,22 @@ function addBudgets(command: Command): void {
         "chooses within a budget: by measured answers (alps) or the codes' entropy (eagl)",
       ).choices(criterionNames),
     );
+}
+
+/** From what corrections are fitted, and how far. */
+function addCalibration(command: Command): void {
+  command
+    .option("--rank <count>", "rank of the surrogate paths instead of the profile's", wholeNumber)
+    .option("--samples <count>", "calibration samples instead of the profile's", wholeNumber)
+    .addOption(
+      new Option(
+        "--distill [steps]",
+        "distil all corrections after the closed form, in so many steps at most; 60 if not said",
+      )
+        .argParser(wholeNumber)
+        .preset("60"),
+    )
+    .option("--synthetic", "calibrate with inputs made from the statistics of the calibration samples");
 }
 
 /** How low bits are left out where they are not needed. */
@@ -174,7 +188,7 @@ function evalHelp(): string {
 Shares are 0..1; *Pct fields are per cent; accuracy is null without --labels.
 JSON: { model, profile, format, budget, measured, calibrationSamples, float: {accuracy},
   quantized: {accuracy, agreement, divergence, outputError}, corrected: {..}, draws: [corrected of each draw],
-  compared: [{name, score, seconds}], seconds of the fit alone, as calibrationParts.fit,
+  compared: [{name, score, seconds}], seconds of the fit alone, as calibrationParts.fit + distill,
   analog: {quantized: {..}, corrected: {..}, devices: [corrected of each], layers, returned,
     placed: {linkBytes, linkSeconds, seconds}, calibrated: {.., fitSeconds},
     accumulators: {bits, layers: [{layer, segments, wholeSegments, bits}]}, energy: {..} | null,
@@ -187,7 +201,7 @@ JSON: { model, profile, format, budget, measured, calibrationSamples, float: {ac
   curve: {title, x, y, labels, series: [{name, points: [[x, y]]}]} | null,
   layers: [{layer, format, rank, pruned, columns, bits, error}], bitsPerWeight, weightBytes, arenaBytes,
   surrogate: {params, extraParamsPct, extraMacsPct}, calibrationSeconds,
-  calibrationParts: {observe, choose, quantize, fit} in seconds, microsecondsPerInference,
+  calibrationParts: {observe, choose, quantize, fit, distill} in seconds, microsecondsPerInference,
   energy: {microjoules, mainMicrojoules, surrogateMicrojoules, bytesMicrojoules, teraOpsPerWatt} of an inference by
     the profile's model, nothing of it measured | null, bitOperations }
 agreement: share of answers whose greatest output is the float model's. divergence: mean Kullback-Leibler

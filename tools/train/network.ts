@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { entry } from "../../runtime/base/entry.ts";
 import { gaussian } from "../../runtime/base/random.ts";
+import { sumOfRows } from "../../runtime/kernels/float/gradients.ts";
 import { BANDS, ORDERS } from "../bearing/features.ts";
 import { conditions } from "../bearing/machine.ts";
-import { sumOfRows } from "./gradients.ts";
 
 /**
  * The network of the demo, in the manner of MobileNet: a convolution, separable blocks, one of them with a shortcut,
@@ -133,7 +133,7 @@ function product(layer: Layer, value: tf.Tensor3D, { variables, taps }: Network)
   const seen =
     layer.kernel === 1 ? value : tf.matMul(entry(taps, layer.name), tf.reshape(value, [positions, batch * channels]));
   const perTap = tf.reshape(seen, [layer.kernel ** 2, outputs * batch, channels]);
-  const sums = layer.kind === "conv" ? dense(perTap, weight) : sumOfRows(tf.mul(perTap, weight), 1);
+  const sums = layer.kind === "conv" ? dense(perTap, weight) : sumOfRows(tf, tf.mul(perTap, weight), 1);
   return tf.reshape(sums, [outputs, batch, layer.outputs]);
 }
 
@@ -162,5 +162,5 @@ function normalize(name: string, x: tf.Tensor3D, variables: Variables, observe?:
 
 /** Over the first axis. */
 function average(x: tf.Tensor): tf.Tensor {
-  return tf.mul(sumOfRows(x, 1), 1 / x.shape[0]);
+  return tf.mul(sumOfRows(tf, x, 1), 1 / x.shape[0]);
 }

@@ -5,13 +5,13 @@ import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import { entry } from "../../runtime/base/entry.ts";
 import { shuffled } from "../../runtime/base/random.ts";
+import { registerGradients } from "../../runtime/kernels/float/gradients.ts";
 import { argmax } from "../../runtime/tensor/tensor.ts";
 import { BANDS, ORDERS } from "../bearing/features.ts";
 import { conditions } from "../bearing/machine.ts";
 import { type Release, releaseFile, releases } from "../bearing/releases.ts";
 import { bearingSamples, type Samples } from "../bearing/samples.ts";
 import { exportOnnx } from "./export.ts";
-import { registerGradients } from "./gradients.ts";
 import { forward, layersOf, type Network, network } from "./network.ts";
 
 const BATCH = 64;
@@ -102,7 +102,7 @@ function accuracyPct(net: Network, samples: Samples): number {
 }
 
 async function main(versions: readonly string[]): Promise<void> {
-  registerGradients();
+  registerGradients(tf);
   await tf.setBackend("wasm");
   const test = bearingSamples(TEST_SAMPLES, TEST_SEED);
   for (const release of releases.filter(({ version }) => versions.length === 0 || versions.includes(version))) {

@@ -14,6 +14,7 @@ import { lowRank } from "../../tensor/linear.ts";
 import { product } from "../../tensor/products.ts";
 import { divergence, logitsOf } from "../divergence.ts";
 import type { Calibration } from "../polarize.ts";
+import { subset } from "../subset.ts";
 
 /** One way to store a layer, and what it does to the model. */
 export interface LayerOption {
@@ -85,20 +86,11 @@ function foldsOf(calibration: Calibration): Fold[] {
   const { samples } = calibration;
   const half = samples >> 1;
   if (half === 0) return [{ fitted: calibration, judged: calibration }];
-  const [first, second] = [part(calibration, 0, half), part(calibration, half, samples)];
+  const [first, second] = [subset(calibration, 0, half), subset(calibration, half, samples)];
   return [
     { fitted: first, judged: second },
     { fitted: second, judged: first },
   ];
-}
-
-/** The samples `from` .. `to` alone. */
-function part(calibration: Calibration, from: number, to: number): Calibration {
-  const observed = [...calibration.observed].map(([name, values]): [string, Float32Array] => {
-    const length = values.length / calibration.samples;
-    return [name, values.subarray(from * length, to * length)];
-  });
-  return { ...calibration, observed: new Map(observed), samples: to - from };
 }
 
 async function tried(
@@ -224,8 +216,11 @@ function* corrections(
   }
 }
 
-/** Only what follows the layer is computed: what stands before it in the graph is as the float model has it. */
-async function answersWith(
+/**
+ * What the float model answers with other weights in one layer, as at logitsOf. Only what follows the layer is computed:
+ * what stands before it in the graph is as the float model has it.
+ */
+export async function answersWith(
   layer: Layer,
   weights: FloatWeights,
   { float, observed, samples }: Calibration,

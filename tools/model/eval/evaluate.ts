@@ -24,7 +24,7 @@ import { sizeOf, type Tensor } from "../../../runtime/tensor/tensor.ts";
 import { readBytes, readLabels, readSamples } from "../inputs.ts";
 import { layersOf, precisionOf } from "../precision.ts";
 import { type AnalogOptions, evaluateAnalog } from "./analog.ts";
-import { type Baseline, baselines, correctedBy } from "./baselines.ts";
+import { type Baseline, baselines } from "./baselines.ts";
 import { evaluateCurve } from "./curve.ts";
 import { energyReport } from "./energy.ts";
 import { evaluateGates, type GateOptions } from "./gates.ts";
@@ -51,6 +51,8 @@ export interface EvalOptions extends AnalogOptions, GateOptions {
   readonly rounding?: RoundingName;
   readonly rank?: number;
   readonly samples?: number;
+  /** Steps of distillation after the closed form, at most. */
+  readonly distill?: number;
   /** How many times calibration samples are drawn; the scores are averaged. */
   readonly draws: number;
   /** Calibrate with inputs that have the statistics of the samples instead of the samples. */
@@ -176,9 +178,11 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const repaired = await lowered(basis, profile.quantization, (progress) => {
     if (progress.stage === "quantize") parts.choose ??= clock();
     if (progress.stage === "polarize") parts.quantize ??= clock();
+    if (progress.stage === "distill") parts.fit ??= clock();
     report(progress);
   });
-  const seconds = { observe, choose: 0, quantize: 0, ...parts, fit: clock() };
+  parts[parts.fit === undefined ? "fit" : "distill"] = clock();
+  const seconds = { observe, choose: 0, quantize: 0, fit: 0, distill: 0, ...parts };
 
   const expected = pick({ shape: [samples.shape[0], truth.length / samples.shape[0]], data: truth }, rest).data;
   const kept = labels && Int32Array.from(rest, (i) => labels[i]);
@@ -189,7 +193,7 @@ async function attempt(subject: Subject, draw: number, rivals: readonly Baseline
   const compared = [];
   for (const rival of rivals) {
     const clock = stopwatch();
-    const model = correctedBy(rival, nearest, basis);
+    const model = await rival.correct(nearest, basis);
     const seconds = clock();
     compared.push({ score: measure.score((await openPlan(model)).runSync(measured.data)), seconds });
   }
@@ -220,8 +224,8 @@ function stopwatch(): () => number {
   };
 }
 
-function totalOf({ observe, choose, quantize, fit }: CalibrationSeconds): number {
-  return observe + choose + quantize + fit;
+function totalOf({ observe, choose, quantize, fit, distill }: CalibrationSeconds): number {
+  return observe + choose + quantize + fit + distill;
 }
 
 /** What a model's layers are stored as: what others are compared at. */
@@ -250,7 +254,7 @@ function pick({ shape: [, ...sample], data }: Tensor, indices: readonly number[]
 }
 
 function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProfile {
-  const { format, block, rank, samples } = options;
+  const { format, block, rank, samples, distill } = options;
   const { weights, blockLength, budget, criterion, rounding } = profile.quantization;
   return {
     ...profile,
@@ -262,7 +266,11 @@ function withOverrides(profile: DeviceProfile, options: EvalOptions): DeviceProf
       criterion: options.criterion ?? criterion,
       rounding: options.rounding ?? rounding,
     },
-    surrogate: { ...profile.surrogate, rank: rank ?? profile.surrogate.rank },
+    surrogate: {
+      ...profile.surrogate,
+      rank: rank ?? profile.surrogate.rank,
+      distillSteps: distill ?? profile.surrogate.distillSteps,
+    },
     calibration: { ...profile.calibration, samples: samples ?? profile.calibration.samples },
   };
 }

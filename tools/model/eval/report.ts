@@ -22,7 +22,7 @@ export interface EvalReport {
   readonly draws: readonly Score[];
   /**
    * Low-rank corrections of others at the same formats, rank and samples (baselines.ts), if asked for. Their seconds are
-   * those of fitting the paths alone: they compare with calibrationParts.fit.
+   * those of fitting the paths alone: they compare with calibrationParts.fit and distill.
    */
   readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
   readonly analog: AnalogReport | null;
@@ -71,6 +71,8 @@ export interface CalibrationSeconds {
   quantize: number;
   /** To round the weights for their inputs and fit the corrections. */
   fit: number;
+  /** To distill them, if the profile asks for it. */
+  distill: number;
 }
 
 export interface AnalogReport {

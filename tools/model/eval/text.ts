@@ -22,7 +22,7 @@ export function evalText(report: EvalReport): string {
     [`${report.format} quantized`, report.quantized],
     ...report.compared.map(({ name, score, seconds }): [string, Score] => [`  ${name}${took(seconds)}`, score]),
     [
-      `${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationParts.fit) : ""}`,
+      `${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationParts.fit + report.calibrationParts.distill) : ""}`,
       report.corrected,
     ],
   ];
@@ -114,12 +114,13 @@ function correctedName({ budget, format }: EvalReport): string {
 }
 
 function calibrationText({ calibrationSeconds, calibrationParts }: EvalReport): string {
-  const { observe, choose, quantize, fit } = calibrationParts;
+  const { observe, choose, quantize, fit, distill } = calibrationParts;
   const text = (seconds: number): string => `${seconds.toFixed(2)} s`;
   const choosing = choose < 0.01 ? "" : `, ${text(choose)} to choose formats`;
+  const distilling = distill === 0 ? "" : `, ${text(distill)} to distill`;
   return (
     `${text(calibrationSeconds)}: ${text(observe)} for the float model's answers${choosing}, ` +
-    `${text(quantize)} to quantize, ${text(fit)} to fit`
+    `${text(quantize)} to quantize, ${text(fit)} to fit${distilling}`
   );
 }
 

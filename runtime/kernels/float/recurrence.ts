@@ -1,8 +1,5 @@
-import type * as Tfjs from "@tensorflow/tfjs-core";
-import { GATES, type Recurrence } from "../model/graph.ts";
-
-type Tf = typeof Tfjs;
-type Tensor = Tfjs.Tensor;
+import { GATES, type Recurrence } from "../../model/graph.ts";
+import type { Tensor, Tf } from "./tfjs.ts";
 
 /** All samples side by side, one step in time after the other. */
 export function recurred(tf: Tf, node: Recurrence, input: Tensor, weights: Tensor, bias: Tensor): Tensor {
@@ -12,7 +9,7 @@ export function recurred(tf: Tf, node: Recurrence, input: Tensor, weights: Tenso
   let h: Tensor = tf.zeros([samples, rows]);
   let c = h;
   const answers: Tensor[] = [];
-  for (const x of reverse ? moments.reverse() : moments) {
+  for (const x of reverse ? moments.toReversed() : moments) {
     const [xs, vs] = [x, tf.add(tf.matMul(h, weights), bias)].map((gates) => tf.split(gates, GATES[cell], 1));
     const gate = (i: number): Tensor => tf.sigmoid(tf.add(xs[i], vs[i]));
     if (cell === "lstm") {
@@ -25,5 +22,5 @@ export function recurred(tf: Tf, node: Recurrence, input: Tensor, weights: Tenso
     }
     answers.push(h);
   }
-  return tf.stack(reverse ? answers.reverse() : answers, 1);
+  return tf.stack(reverse ? answers.toReversed() : answers, 1);
 }
