@@ -18,7 +18,6 @@ import { fastest } from "../../../runtime/polarize/mix/latency.ts";
 import { type Calibration, uncorrected } from "../../../runtime/polarize/polarize.ts";
 import { calibrationOf, lowered, type PrepareJob, type Report } from "../../../runtime/polarize/prepare.ts";
 import { statisticsOf } from "../../../runtime/polarize/synthesis.ts";
-import { prunedColumns } from "../../../runtime/quantize/pruning.ts";
 import { type Budget, type Mix, quantizeModel } from "../../../runtime/quantize/quantize.ts";
 import { sizeOf, type Tensor } from "../../../runtime/tensor/tensor.ts";
 import { readBytes, readLabels, readSamples } from "../inputs.ts";
@@ -228,15 +227,24 @@ function totalOf({ observe, choose, quantize, fit, distill }: CalibrationSeconds
   return observe + choose + quantize + fit + distill;
 }
 
-/** What a model's layers are stored as: what others are compared at. */
+/**
+ * The formats that were chosen. Columns that ours leaves without bits keep theirs: only our low-rank path was meant to
+ * carry them, and what others' corrections reach, with a few bits more, is not to be less for that.
+ */
 function mixIn({ layers }: PolarizedModel): Mix {
   return new Map(
-    [...layers].map(([name, { format, matrix, digital }]) => {
-      return [
+    [...layers].map(
+      ([
         name,
-        { format, blockLength: matrix.blockLength, rank: digital.surrogate?.rank ?? 0, pruned: prunedColumns(matrix) },
-      ];
-    }),
+        {
+          format,
+          matrix: { blockLength },
+          digital,
+        },
+      ]) => {
+        return [name, { format, blockLength, rank: digital.surrogate?.rank ?? 0 }];
+      },
+    ),
   );
 }
 

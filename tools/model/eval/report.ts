@@ -16,13 +16,14 @@ export interface EvalReport {
   readonly calibrationSamples: number;
   /** Scores are means over the draws, or over the devices for the analog ones. */
   readonly float: { readonly accuracy: number | null };
+  /** Nearest codes in the formats, no column pruned, nothing corrected. */
   readonly quantized: Score;
   readonly corrected: Score;
   /** `corrected` of each draw of the calibration samples. */
   readonly draws: readonly Score[];
   /**
-   * Low-rank corrections of others at the same formats, rank and samples (baselines.ts), if asked for. Their seconds are
-   * those of fitting the paths alone: they compare with calibrationParts.fit and distill.
+   * Low-rank corrections of others at the same formats, rank and samples (baselines.ts), no column pruned, if asked
+   * for. Their seconds are those of fitting the paths alone: they compare with calibrationParts.fit and distill.
    */
   readonly compared: readonly { readonly name: string; readonly score: Score; readonly seconds: number }[];
   readonly analog: AnalogReport | null;

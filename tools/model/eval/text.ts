@@ -17,14 +17,14 @@ import type {
 export function evalText(report: EvalReport): string {
   const { analog, surrogate } = report;
   const float: Score = { ...report.float, agreement: 1, divergence: 0, outputError: 0 };
+  // A budget gives layers formats of their own.
+  const weights = report.budget === null ? report.format : "mix";
+  const { fit, distill } = report.calibrationParts;
   const rows: [string, Score][] = [
     ["float", float],
-    [`${report.format} quantized`, report.quantized],
+    [`${weights} quantized`, report.quantized],
     ...report.compared.map(({ name, score, seconds }): [string, Score] => [`  ${name}${took(seconds)}`, score]),
-    [
-      `${correctedName(report)}${report.compared.length > 0 ? took(report.calibrationParts.fit + report.calibrationParts.distill) : ""}`,
-      report.corrected,
-    ],
+    [`${weights} corrected${report.compared.length > 0 ? took(fit + distill) : ""}`, report.corrected],
   ];
   if (report.draws.length > 1) rows.push([`worst of ${report.draws.length} draws`, worst(report.draws)]);
   if (analog) rows.push(["analog", analog.quantized], ["analog corrected", analog.corrected]);
@@ -106,11 +106,6 @@ function accumulatorText({ bits, layers }: AnalogReport["accumulators"]): string
 /** With the least agreement. */
 function worst(scores: readonly Score[]): Score {
   return scores.reduce((least, score) => (score.agreement < least.agreement ? score : least));
-}
-
-/** A budget gives layers formats of their own. */
-function correctedName({ budget, format }: EvalReport): string {
-  return `${budget === null ? format : "mix"} corrected`;
 }
 
 function calibrationText({ calibrationSeconds, calibrationParts }: EvalReport): string {
