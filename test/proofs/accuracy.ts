@@ -75,12 +75,13 @@ async function holds(net: string, row: Row): Promise<boolean> {
   const drop = pointsBelow(report, score);
   const bars: [text: string, found: number, kept: boolean][] = [
     [`drop of ${row.drop} pp`, drop, drop <= row.drop],
-    ...limit("worst", pointsBelow(report, worst), row.worstDrop, (found, most) => found <= most),
-    ...limit("agreement", 100 * score.agreement, row.agreement, (found, least) => found >= least),
+    ...limit("worst drop of", pointsBelow(report, worst), row.worstDrop, (found, most) => found <= most),
+    ...limit("agreement of", 100 * score.agreement, row.agreement, (found, least) => found >= least),
   ];
   const kept = bars.every(([, , ok]) => ok);
   const text = bars.map(([bar, found]) => `${found.toFixed(2)} (${bar})`).join(", ");
-  console.log(`${kept ? "✓" : "✗"}  ${net} ${row.name}: ${text}, divergence ${score.divergence?.toFixed(4) ?? "-"}`);
+  const also = `agreement ${(100 * score.agreement).toFixed(2)}, divergence ${score.divergence?.toFixed(4) ?? "-"}`;
+  console.log(`${kept ? "✓" : "✗"}  ${net} ${row.name}: ${text}; ${also}`);
   return kept;
 }
 
