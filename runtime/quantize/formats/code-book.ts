@@ -10,11 +10,12 @@ export function nearestOf(table: Int8Array, x: number): number {
   return x - table[low] < table[high] - x ? table[low] : table[high];
 }
 
-/** nearestOf for a table of whole numbers: one look instead of a search. */
+/** nearestOf for a table of whole numbers: one look instead of a search. Who only serves never looks. */
 export function nearestIn(table: Int8Array): (x: number) => number {
-  const nearest = nearestByHalves(table);
+  let nearest: Int8Array | undefined;
   const first = 2 * table[0];
   return (x) => {
+    nearest ??= nearestByHalves(table);
     const at = Math.floor(2 * x) - first;
     return nearest[at < 0 ? 0 : at < nearest.length ? at : nearest.length - 1];
   };
